@@ -1,0 +1,10 @@
+-- How long each user stays on each page, per day.
+SELECT
+    session_date,
+    user_id,
+    page_path,
+    count(*) AS sessions,
+    CAST(coalesce(sum(time_spent_seconds), 0) AS BIGINT) AS total_time_spent,
+    avg(time_spent_seconds) AS avg_time_spent
+FROM silver.sessions
+GROUP BY session_date, user_id, page_path

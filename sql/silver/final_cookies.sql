@@ -1,0 +1,36 @@
+-- One row per event of a session; a session without events keeps one row whose event is NULL.
+-- The thirteen columns of the original report come first, in its order.
+WITH exploded AS (
+    -- A row is one event, with its place in the session.
+    SELECT
+        *,
+        unnest_outer(events) AS event,
+        unnest_outer(range(0, coalesce(array_length(events), 0))) AS event_index
+    FROM silver.sessions
+)
+SELECT
+    session_id,
+    user_id,
+    timestamp,
+    device_type,
+    os,
+    browser,
+    page_url,
+    referrer,
+    platform,
+    event['event_type'] AS event_type,
+    time_spent_seconds,
+    is_returning_visitor,
+    visit_count,
+    event['element_id'] AS element_id,
+    arrow_try_cast(event['timestamp'], 'Timestamp(Microsecond, Some("UTC"))') AS event_timestamp,
+    CAST(event_index AS BIGINT) AS event_index,
+    utm_medium,
+    utm_campaign,
+    bounce,
+    conversion,
+    session_date,
+    _source,
+    _position,
+    _batch
+FROM exploded

@@ -1,0 +1,40 @@
+-- One row per session (session_date, user_id, session_id), the newest delivery, typed.
+-- Session ids repeat between users, and a session belongs to the UTC day on which it began.
+-- What the source claims (bounce, conversion, is_returning_visitor, visit_count) stays as claimed.
+WITH typed AS (
+    -- A row is one delivered record, with its times read.
+    SELECT *, arrow_try_cast(timestamp, 'Timestamp(Microsecond, Some("UTC"))') AS started_at
+    FROM bronze.web_sessions
+)
+SELECT
+    CAST(started_at AS DATE) AS session_date,
+    user_id,
+    session_id,
+    started_at AS timestamp,
+    user_agent,
+    device_type,
+    os,
+    browser,
+    regexp_replace(page_url, '[^a-zA-Z0-9- ]', '', 'g') AS page_url,
+    split_part(split_part(regexp_replace(page_url, '^[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*', ''), '#', 1), '?', 1)
+        AS page_path,
+    referrer,
+    utm_source AS platform,
+    utm_medium,
+    utm_campaign,
+    channel(utm_source, utm_medium, utm_campaign, referrer) AS channel,
+    events,
+    CAST(coalesce(array_length(events), 0) AS BIGINT) AS event_count,
+    count_events(events, 'view') AS view_count,
+    count_events(events, 'click') AS click_count,
+    count_events(events, 'submit') AS submit_count,
+    time_spent_seconds,
+    time_spent_seconds >= 10 OR coalesce(conversion, false) AS is_engaged,
+    is_returning_visitor,
+    visit_count,
+    bounce,
+    conversion,
+    _source,
+    _position,
+    _batch
+FROM typed

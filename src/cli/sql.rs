@@ -1,0 +1,122 @@
+//! `clickwatch sql`
+
+use std::collections::HashMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, NaiveTime};
+use clap::Args;
+use futures::TryStreamExt as _;
+
+use crate::engine::{LakeCatalog, engine_error};
+use crate::error::{Error, Kind, Result};
+use crate::lake::At;
+use crate::name::TableName;
+use crate::runtime::Timestamp;
+
+use super::Context;
+use super::output::RowFormat;
+
+/// Asks the tables of the lake one question in SQL; it reads and never writes.
+///
+/// Tables are called layer.table, as in silver.sessions; the layer gold may be left out.
+///
+/// Examples:
+///   clickwatch sql "SELECT * FROM gold.return_visitors ORDER BY session_date"
+///   clickwatch sql --at-version silver.sessions=3 "SELECT count(*) FROM silver.sessions"
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Arguments {
+    /// The query; read from standard input when there is neither this nor --file
+    query: Option<String>,
+    /// Read the query from a file
+    #[arg(short, long, value_name = "FILE", conflicts_with = "query")]
+    file: Option<PathBuf>,
+    /// How to print the rows
+    #[arg(long, value_enum, default_value_t)]
+    format: RowFormat,
+    /// How many rows a table for people shows at most; the other formats print all
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    rows: usize,
+    /// Read a table as it was in a version
+    #[arg(long = "at-version", value_name = "TABLE=VERSION", value_parser = parse_version)]
+    at_version: Vec<(TableName, At)>,
+    /// Read a table as it was at a time, as 2026-11-20 or 2026-11-20T12:00:00Z
+    #[arg(long = "at", value_name = "TABLE=TIME", value_parser = parse_time)]
+    at: Vec<(TableName, At)>,
+}
+
+fn parse_version(text: &str) -> Result<(TableName, At), String> {
+    let (table, version) = text.split_once('=').ok_or("write TABLE=VERSION")?;
+    let version = version.parse().map_err(|_| format!("`{version}` is no version number"))?;
+    Ok((table.parse()?, At::Version(version)))
+}
+
+fn parse_time(text: &str) -> Result<(TableName, At), String> {
+    let (table, time) = text.split_once('=').ok_or("write TABLE=TIME")?;
+    let instant = DateTime::parse_from_rfc3339(time)
+        .map(|instant| instant.to_utc())
+        .or_else(|_| time.parse::<NaiveDate>().map(|day| day.and_time(NaiveTime::MIN).and_utc()))
+        .map_err(|_| format!("`{time}` is no time: write for instance 2026-11-20T12:00:00Z"))?;
+    Ok((table.parse()?, At::Time(instant as Timestamp)))
+}
+
+pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Result<()> {
+    let query = query(&arguments)?;
+    let lake = context.lake()?;
+    let at: HashMap<TableName, At> = arguments.at_version.into_iter().chain(arguments.at).collect();
+    let session = context.engine()?.session(LakeCatalog::open(&lake, at.clone()).await?);
+    let named = session.tables_of(&query)?;
+    if let Some(table) = at.keys().find(|table| !named.contains(table)) {
+        return Err(Error::new(Kind::Invalid, "the query does not read the table whose state was chosen")
+            .at("table", table));
+    }
+    let stop = context.stop.clone();
+    stop.or_stopped(async {
+        let plan = session.plan(&query).await?;
+        let physical = session.physical(&plan).await?;
+        let mut rows = session.execute_all(Arc::clone(&physical))?;
+        let mut left = if arguments.format == RowFormat::Table { arguments.rows } else { usize::MAX };
+        let mut printer = context.output.rows(arguments.format, &physical.schema())?;
+        let mut cut = false;
+        while let Some(batch) =
+            rows.try_next().await.map_err(|e| engine_error("cannot answer the query", e))?
+        {
+            cut = batch.num_rows() > left;
+            printer.print(&batch.slice(0, batch.num_rows().min(left)))?;
+            left = left.saturating_sub(batch.num_rows());
+            if cut {
+                break;
+            }
+        }
+        printer.finish()?;
+        if cut {
+            let note = format!("only the first {} rows are shown: see --rows, or --format csv for all", arguments.rows);
+            context.output.note(&note)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+fn query(arguments: &Arguments) -> Result<String> {
+    let text = match (&arguments.query, &arguments.file) {
+        (Some(query), _) => query.clone(),
+        (None, Some(file)) => {
+            std::fs::read_to_string(file).map_err(|e| Error::io("cannot read the query", file, e))?
+        }
+        (None, None) => {
+            let mut text = String::new();
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|e| Error::io("cannot read the query", Path::new("<standard input>"), e))?;
+            text
+        }
+    };
+    if text.trim().is_empty() {
+        return Err(Error::new(Kind::Invalid, "there is no query")
+            .hint("write it behind the command, into a file for --file, or to standard input"));
+    }
+    Ok(text)
+}

@@ -1,0 +1,189 @@
+//! Planning every model before anything is read or written.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::catalog::TableProvider;
+use datafusion::common::{DFSchema, DataFusionError, SchemaError};
+use datafusion::datasource::empty::EmptyTable;
+
+use crate::error::{Error, Problem, Result};
+use crate::lake::storable;
+use crate::name::{TableName, did_you_mean};
+use crate::project::{Model, Project, Strategy};
+use crate::source::bronze_schema;
+
+use super::{Engine, LINEAGE, Tables};
+
+/// A project all of whose SQL plans.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The stored schema of every table that the project declares.
+    pub schemas: HashMap<TableName, SchemaRef>,
+}
+
+/// Plans every model of `project` over empty tables, in the order of the building.
+///
+/// Errors: `Invalid` with every problem of every model. A model that reads one with a problem is
+/// not judged: its problems would be echoes.
+pub async fn check(engine: &Engine, project: &Project) -> Result<Checked> {
+    let mut schemas = HashMap::new();
+    for source in project.sources() {
+        schemas.insert(source.table.clone(), bronze_schema(&source.columns));
+    }
+    let mut problems = Vec::new();
+    let mut waiting: Vec<&Model> = project.models().collect();
+    // Models of different pipelines may read each other, so their order is found by waiting.
+    loop {
+        let (ready, later): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|model| model.reads.iter().all(|read| schemas.contains_key(read)));
+        if ready.is_empty() {
+            break;
+        }
+        for model in ready {
+            match check_model(engine, model, &schemas).await {
+                Ok(schema) => drop(schemas.insert(model.table.clone(), schema)),
+                Err(found) => problems.extend(found),
+            }
+        }
+        waiting = later;
+    }
+    if problems.is_empty() {
+        Ok(Checked { schemas })
+    } else {
+        Err(Error::problems("the project has mistakes", problems))
+    }
+}
+
+async fn check_model(
+    engine: &Engine,
+    model: &Model,
+    schemas: &HashMap<TableName, SchemaRef>,
+) -> Result<SchemaRef, Vec<Problem>> {
+    let mut tables = Tables::default();
+    for (name, schema) in schemas.iter().filter(|(name, _)| model.reads.contains(name)) {
+        let table: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(Arc::clone(schema)));
+        tables.add(name.clone(), table);
+    }
+    let session = engine.session(tables.into_catalog());
+    let plan = session.try_plan(&model.sql).await.map_err(|e| vec![in_sql(model, Mistake::of(&e))])?;
+    let schema = storable(plan.schema().as_arrow()).map_err(|wrong| {
+        wrong.into_iter().map(|message| in_sql(model, Mistake::plain(message))).collect::<Vec<_>>()
+    })?;
+    // What only shows once the plan is optimised, such as types that do not compare.
+    session.physical(&plan).await.map_err(|e| {
+        let cause = std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
+        vec![in_sql(model, Mistake::plain(cause.lines().next().unwrap_or_default().to_owned()))]
+    })?;
+    let mut problems = check_columns(model, &schema);
+    let df_schema = DFSchema::try_from(Arc::clone(&schema))
+        .map_err(|e| vec![in_sql(model, Mistake::of(&e))])?;
+    for expectation in &model.expectations {
+        let is_boolean = session.expression(&expectation.check, &df_schema).and_then(|expression| {
+            use datafusion::logical_expr::ExprSchemable as _;
+            Ok(expression.get_type(&df_schema)? == DataType::Boolean)
+        });
+        let (file, line) = expectation.declared_at.clone();
+        let problem = |message: String, hint| Problem { file: file.clone(), line, column: 0, message, hint };
+        match is_boolean {
+            Ok(true) => {}
+            Ok(false) => problems.push(problem(format!("`{}` is neither true nor false", expectation.check), None)),
+            Err(e) => {
+                let mistake = Mistake::of(&e);
+                problems.push(problem(mistake.message, mistake.hint));
+            }
+        }
+    }
+    if problems.is_empty() { Ok(schema) } else { Err(problems) }
+}
+
+/// The columns that the declaration names must be in the result.
+fn check_columns(model: &Model, schema: &SchemaRef) -> Vec<Problem> {
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let (file, line) = model.declared_at.clone();
+    let mut problems = Vec::new();
+    for column in model.by.iter().chain(&model.partition_by) {
+        if !names.contains(&column.as_str()) {
+            problems.push(Problem {
+                file: file.clone(),
+                line,
+                column: 0,
+                message: format!("`{}` has no column `{column}`", model.table),
+                hint: did_you_mean(column, names.iter().copied()),
+            });
+        }
+    }
+    let missing: Vec<_> = LINEAGE.iter().filter(|column| !names.contains(*column)).copied().collect();
+    if model.strategy == Strategy::Upsert && !missing.is_empty() {
+        let list = missing.join(", ");
+        problems.push(Problem {
+            file: model.file.clone(),
+            line: 0,
+            column: 0,
+            message: format!("an upsert tells the newest record by its origin, but selects no {list}"),
+            hint: Some(format!("add {list} to the SELECT")),
+        });
+    }
+    problems
+}
+
+fn in_sql(model: &Model, mistake: Mistake) -> Problem {
+    Problem {
+        file: model.file.clone(),
+        line: mistake.line,
+        column: mistake.column,
+        message: mistake.message,
+        hint: mistake.hint,
+    }
+}
+
+/// What the planner says is wrong with a query, and where.
+#[derive(Debug)]
+pub(super) struct Mistake {
+    pub line: usize,
+    pub column: usize,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl Mistake {
+    fn plain(message: String) -> Self {
+        Self { line: 0, column: 0, message, hint: None }
+    }
+
+    /// Reads the place and the nearest names out of `error`.
+    pub(super) fn of(error: &DataFusionError) -> Self {
+        let diagnostic = error.diagnostic();
+        let start = diagnostic.and_then(|diagnostic| diagnostic.span).map(|span| span.start);
+        let number = |number: Option<u64>| number.and_then(|number| usize::try_from(number).ok()).unwrap_or(0);
+        let mut mistake = Self {
+            line: number(start.map(|start| start.line)),
+            column: number(start.map(|start| start.column)),
+            message: message_of(error),
+            hint: None,
+        };
+        if let DataFusionError::SchemaError(schema, _) = error.find_root()
+            && let SchemaError::FieldNotFound { field, valid_fields } = schema.as_ref()
+        {
+            mistake.message = format!("there is no column `{}`", field.flat_name());
+            let valid: Vec<_> = valid_fields.iter().map(|column| column.name.as_str()).collect();
+            mistake.hint = did_you_mean(&field.name, valid);
+        } else if let DataFusionError::SQL(parser, _) = error.find_root() {
+            let text = parser.to_string();
+            let (message, place) = text.split_once(" at Line: ").unwrap_or((&text, ""));
+            let mut numbers = place.split(", Column: ").map(|number| number.trim().parse().unwrap_or(0));
+            mistake.line = numbers.next().unwrap_or(0);
+            mistake.column = numbers.next().unwrap_or(0);
+            mistake.message = format!("this SQL does not parse: {}", message.trim_start_matches("sql parser error: "));
+        }
+        mistake
+    }
+}
+
+/// The planner's words without its prefixes and without what it says to its own developers.
+fn message_of(error: &DataFusionError) -> String {
+    let text = error.find_root().strip_backtrace();
+    let text = text.lines().next().unwrap_or_default();
+    text.trim_start_matches("Error during planning: ").trim_start_matches("Schema error: ").to_owned()
+}

@@ -1,0 +1,144 @@
+//! Of several records with the same key, the newest: what makes an upsert an upsert.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::common::{Column, JoinType, NullEquality};
+use datafusion::datasource::MemTable;
+use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::logical_expr::{Expr, ExprFunctionExt as _, LogicalPlan, LogicalPlanBuilder, ident, lit};
+use datafusion::prelude::DataFrame;
+use futures::TryStreamExt as _;
+
+use crate::error::Result;
+
+use super::{Session, engine_error};
+
+/// The columns that say which record a row came from; a greater tuple is a newer record.
+pub const LINEAGE: [&str; 3] = ["_batch", "_source", "_position"];
+
+/// Keys that were delivered more than once are few as a rule, and then held in memory. Beyond so
+/// many of them everything is sorted instead, which may spill.
+const FEW: usize = 200_000;
+
+/// The rows of `plan` without those for whose `by` values there are rows of a newer record.
+///
+/// In: rows with the `by` columns and the [`LINEAGE`]. A record may have several rows of one key
+/// (its children), and they stay or go together.
+/// Out: the same columns. NULL is a key like any other.
+/// Why not ROW_NUMBER over the rows: it would sort them whole. Here the keys are counted first, on
+/// their own columns, and rows are compared only where a key was delivered twice.
+pub async fn newest_only(session: &Session, patient: &Session, plan: LogicalPlan, by: &[String]) -> Result<LogicalPlan> {
+    let failed = |e| engine_error("cannot find the newest records", e);
+    let repeated = repeated_keys(session.frame(plan.clone()), by).map_err(failed)?;
+    let Some(repeated) = collect_few(session, repeated).await? else {
+        return newest_by_sorting(patient, plan, by);
+    };
+    if repeated.iter().all(|batch| batch.num_rows() == 0) {
+        return Ok(plan);
+    }
+    let rows = session.frame(plan.clone());
+    let keys = in_memory(session, repeated)?;
+    let outdated = outdated(rows, keys, by).map_err(failed)?;
+    let outdated = outdated.collect().await.map_err(failed)?;
+    let outdated = in_memory(session, outdated)?.into_unoptimized_plan();
+    without(outdated, plan, by).map_err(failed)
+}
+
+type Frame = datafusion::common::Result<DataFrame>;
+
+fn columns(by: &[String]) -> Vec<Expr> {
+    by.iter().map(String::as_str).chain(LINEAGE).map(ident).collect()
+}
+
+/// The keys that occur with more than one record.
+fn repeated_keys(rows: DataFrame, by: &[String]) -> Frame {
+    let keys: Vec<Expr> = by.iter().map(ident).collect();
+    rows.select(columns(by))?
+        .distinct()?
+        .aggregate(keys.clone(), vec![count(lit(1)).alias("records")])?
+        .filter(ident("records").gt(lit(1)))?
+        .select(keys)
+}
+
+/// The origins, per key, of all but the newest record.
+fn outdated(rows: DataFrame, keys: DataFrame, by: &[String]) -> Frame {
+    let candidates = LogicalPlanBuilder::from(keys.into_unoptimized_plan())
+        .join_detailed(
+            rows.clone().select(columns(by))?.into_unoptimized_plan(),
+            JoinType::RightSemi,
+            (key_columns(by), key_columns(by)),
+            None,
+            NullEquality::NullEqualsNull,
+        )?
+        .build()?;
+    let (state, _) = rows.into_parts();
+    let ranked = DataFrame::new(state, candidates).distinct()?.with_column("newness", newness(by)?)?;
+    ranked.filter(ident("newness").gt(lit(1)))?.select(columns(by))
+}
+
+/// 1 for the rows of the newest record of their key.
+fn newness(by: &[String]) -> datafusion::common::Result<Expr> {
+    datafusion::functions_window::rank::dense_rank()
+        .partition_by(by.iter().map(ident).collect())
+        .order_by(LINEAGE.iter().map(|column| ident(*column).sort(false, false)).collect())
+        .build()
+}
+
+/// `rows` without those whose key and origin is among `outdated`.
+fn without(outdated: LogicalPlan, rows: LogicalPlan, by: &[String]) -> datafusion::common::Result<LogicalPlan> {
+    let all: Vec<String> = by.iter().cloned().chain(LINEAGE.map(str::to_owned)).collect();
+    LogicalPlanBuilder::from(outdated)
+        .join_detailed(
+            rows,
+            JoinType::RightAnti,
+            (key_columns(&all), key_columns(&all)),
+            None,
+            NullEquality::NullEqualsNull,
+        )?
+        .build()
+}
+
+/// The way for any number of repeated keys: sorted, with everything able to spill.
+fn newest_by_sorting(patient: &Session, plan: LogicalPlan, by: &[String]) -> Result<LogicalPlan> {
+    let failed = |e| engine_error("cannot find the newest records", e);
+    let sorted = || -> Frame {
+        let rows = patient.frame(plan.clone());
+        let ranked = rows.select(columns(by))?.distinct()?.with_column("newness", newness(by)?)?;
+        ranked.filter(ident("newness").gt(lit(1)))?.select(columns(by))
+    };
+    let outdated = LogicalPlanBuilder::from(sorted().map_err(failed)?.into_unoptimized_plan())
+        .alias("outdated")
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(failed)?;
+    without(outdated, plan, by).map_err(failed)
+}
+
+fn key_columns(names: &[String]) -> Vec<Column> {
+    names.iter().map(Column::from_name).collect()
+}
+
+/// The rows of `frame` when there are at most [`FEW`].
+async fn collect_few(session: &Session, frame: DataFrame) -> Result<Option<Vec<RecordBatch>>> {
+    let failed = |e| engine_error("cannot count the records of each key", e);
+    let schema = Arc::new(frame.schema().as_arrow().clone());
+    let plan = session.physical(&frame.into_unoptimized_plan()).await?;
+    let mut stream = session.execute_all(plan)?;
+    let mut rows = 0;
+    let mut batches = vec![RecordBatch::new_empty(schema)];
+    while let Some(batch) = stream.try_next().await.map_err(failed)? {
+        rows += batch.num_rows();
+        if rows > FEW {
+            return Ok(None);
+        }
+        batches.push(batch);
+    }
+    Ok(Some(batches))
+}
+
+fn in_memory(session: &Session, batches: Vec<RecordBatch>) -> Result<DataFrame> {
+    let failed = |e| engine_error("cannot hold keys in memory", e);
+    let schema = batches.first().map_or_else(|| Arc::new(arrow::datatypes::Schema::empty()), RecordBatch::schema);
+    let table = MemTable::try_new(schema, vec![batches]).map_err(failed)?;
+    session.table(Arc::new(table))
+}

@@ -1,0 +1,196 @@
+//! The engine of a process, and the sessions that ask it.
+
+use std::sync::Arc;
+
+use datafusion::catalog::{CatalogProvider, TableProvider};
+use datafusion::common::DFSchema;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
+
+use crate::error::{Error, Kind, Result};
+use crate::name::TableName;
+use crate::runtime::Memory;
+
+use super::{engine_error, function};
+
+/// The name under which a lake is known in SQL.
+const CATALOG: &str = "lake";
+/// How many of the hungriest operators an error about memory names.
+const NAMED_CONSUMERS: usize = 3;
+
+/// What all sessions share: memory, spill space, cores.
+#[derive(Clone)]
+pub struct Engine {
+    runtime: Arc<RuntimeEnv>,
+    cores: usize,
+}
+
+/// Questions to one catalog.
+pub struct Session {
+    context: SessionContext,
+}
+
+impl Engine {
+    /// An engine whose queries hold at most their part of `memory`; beyond it they spill to the
+    /// system's temporary directory.
+    pub fn new(memory: Memory) -> Result<Self> {
+        let limit = std::num::NonZeroUsize::new(NAMED_CONSUMERS).unwrap_or(std::num::NonZeroUsize::MIN);
+        let pool = TrackConsumersPool::new(FairSpillPool::new(memory.for_queries()), limit);
+        let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(pool))
+            .with_disk_manager_builder(disk)
+            .build_arc()
+            .map_err(|e| engine_error("cannot start the query engine", e))?;
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        Ok(Self { runtime, cores })
+    }
+
+    /// How many cores work at once.
+    pub fn cores(&self) -> usize {
+        self.cores
+    }
+
+    /// A session over `catalog`.
+    pub fn session(&self, catalog: Arc<dyn CatalogProvider>) -> Session {
+        self.session_with(catalog, true)
+    }
+
+    /// A session whose joins never hold one side in memory: slower, but nothing is too large.
+    pub fn patient_session(&self, catalog: Arc<dyn CatalogProvider>) -> Session {
+        self.session_with(catalog, false)
+    }
+
+    fn session_with(&self, catalog: Arc<dyn CatalogProvider>, prefer_hash_join: bool) -> Session {
+        let mut config = SessionConfig::new()
+            .with_target_partitions(self.cores)
+            .with_information_schema(true)
+            .with_default_catalog_and_schema(CATALOG, "gold")
+            .with_create_default_catalog_and_schema(false)
+            .with_parquet_pruning(true);
+        let options = config.options_mut();
+        options.execution.time_zone = Some("UTC".into());
+        options.execution.parquet.pushdown_filters = true;
+        options.execution.parquet.reorder_filters = true;
+        options.execution.parquet.schema_force_view_types = false;
+        options.sql_parser.collect_spans = true;
+        options.sql_parser.map_string_types_to_utf8view = false;
+        options.optimizer.prefer_hash_join = prefer_hash_join;
+        let state = SessionStateBuilder::new()
+            .with_default_features()
+            .with_config(config)
+            .with_runtime_env(Arc::clone(&self.runtime))
+            .build();
+        let context = SessionContext::new_with_state(state);
+        context.register_catalog(CATALOG, catalog);
+        for function in function::all() {
+            context.register_udf(function);
+        }
+        Session { context }
+    }
+}
+
+impl Session {
+    /// The plan of a query that only reads.
+    ///
+    /// Errors: `Invalid` for SQL that does not parse or plan, or that would change something.
+    pub async fn plan(&self, sql: &str) -> Result<LogicalPlan> {
+        let plan = self.try_plan(sql).await.map_err(|e| query_error(sql, e))?;
+        SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false)
+            .verify_plan(&plan)
+            .map_err(|e| {
+                Error::new(Kind::Invalid, "queries only read").because(e).hint("tables are filled by models: see `clickwatch run`")
+            })?;
+        Ok(plan)
+    }
+
+    pub(super) async fn try_plan(&self, sql: &str) -> datafusion::common::Result<LogicalPlan> {
+        self.context.state().create_logical_plan(sql).await
+    }
+
+    /// The rows of a query that only reads.
+    pub async fn query(&self, sql: &str) -> Result<DataFrame> {
+        Ok(self.frame(self.plan(sql).await?))
+    }
+
+    /// The rows of `plan`.
+    pub fn frame(&self, plan: LogicalPlan) -> DataFrame {
+        DataFrame::new(self.context.state(), plan)
+    }
+
+    /// The rows of one table.
+    pub fn table(&self, provider: Arc<dyn TableProvider>) -> Result<DataFrame> {
+        self.context.read_table(provider).map_err(|e| engine_error("cannot read a table", e))
+    }
+
+    /// `plan` as it will be executed, in as many parts as there are cores.
+    pub async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = self.context.state().create_physical_plan(plan).await;
+        plan.map_err(|e| engine_error("cannot plan the query", e))
+    }
+
+    /// The rows of one part of `plan`.
+    pub fn execute(&self, plan: &Arc<dyn ExecutionPlan>, part: usize) -> Result<SendableRecordBatchStream> {
+        plan.execute(part, self.context.task_ctx()).map_err(|e| engine_error("cannot run the query", e))
+    }
+
+    /// The rows of all parts of `plan`.
+    pub fn execute_all(&self, plan: Arc<dyn ExecutionPlan>) -> Result<SendableRecordBatchStream> {
+        execute_stream(plan, self.context.task_ctx()).map_err(|e| engine_error("cannot run the query", e))
+    }
+
+    pub(super) fn expression(&self, sql: &str, schema: &DFSchema) -> datafusion::common::Result<Expr> {
+        self.context.state().create_logical_expr(sql, schema)
+    }
+
+    /// A predicate over rows of `schema`, ready to be evaluated.
+    pub fn predicate(&self, sql: &str, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
+        self.expression(sql, schema)
+            .and_then(|expression| self.context.state().create_physical_expr(expression, schema))
+            .map_err(|e| engine_error("cannot plan an expectation", e).at("check", sql))
+    }
+
+    /// The tables that a query names.
+    pub fn tables_of(&self, sql: &str) -> Result<Vec<TableName>> {
+        let state = self.context.state();
+        let dialect = state.config().options().sql_parser.dialect;
+        let references = state
+            .sql_to_statement(sql, &dialect)
+            .and_then(|statement| state.resolve_table_references(&statement))
+            .map_err(|e| query_error(sql, e))?;
+        Ok(references
+            .iter()
+            .filter_map(|reference| {
+                let layer = reference.schema().unwrap_or("gold");
+                format!("{layer}.{}", reference.table()).parse().ok()
+            })
+            .collect())
+    }
+}
+
+/// An error about a query, with the place in it when that is known.
+fn query_error(sql: &str, error: datafusion::common::DataFusionError) -> Error {
+    // An error of the catalog is about storage, and has its own kind.
+    if let datafusion::common::DataFusionError::External(_) = error.find_root() {
+        return engine_error("cannot answer the query", error);
+    }
+    let mistake = super::check::Mistake::of(&error);
+    let mut text = Error::new(Kind::Invalid, format!("cannot plan the query: {}", mistake.message));
+    if mistake.line > 0 {
+        let line = sql.lines().nth(mistake.line - 1).unwrap_or_default().trim_end();
+        text = text.at("line", mistake.line).at("column", mistake.column).at("text", line);
+    }
+    match mistake.hint {
+        Some(hint) => text.hint(hint),
+        None => text,
+    }
+}

@@ -1,0 +1,152 @@
+//! Commits: everything that changes about a table, at once.
+
+use serde_json::{Value, json};
+
+use deltalake::DeltaTableError;
+use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
+use deltalake::kernel::{Action, Add, Metadata, Protocol, StructType, Transaction};
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use delta_kernel::engine::arrow_conversion::TryIntoKernel as _;
+
+use crate::error::{Error, Kind, Result};
+
+use super::snapshot::FINGERPRINT;
+use super::{Lake, Snapshot, TableSpec, delta_error};
+
+/// How many commits lie between two checkpoints: readers replay at most so many entries.
+const CHECKPOINT_INTERVAL: &str = "20";
+
+/// What a commit does to a table.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The files that come in.
+    pub adds: Vec<Add>,
+    /// The files that go.
+    pub removal: Removal,
+    /// How far each application has come with this commit.
+    pub positions: Vec<(String, i64)>,
+    /// What is noted in the history.
+    pub notes: Vec<(&'static str, Value)>,
+}
+
+/// Which files a commit takes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// None.
+    Nothing,
+    /// All.
+    Everything,
+    /// Those whose partition column has this value.
+    Partition(String, String),
+}
+
+impl Lake {
+    /// Commits `change` to the table of `spec`, on top of `base`; creates the table when `base`
+    /// is nothing. A schema, description or fingerprint that differs from the base's is committed
+    /// along. Gives the new version and the number of rows that went.
+    ///
+    /// Errors: `Conflict` when another writer changed what this commit relies on.
+    pub async fn commit(&self, spec: &TableSpec, base: Option<&Snapshot>, change: Change) -> Result<(u64, u64)> {
+        let table = &spec.name;
+        let log_store = match base {
+            Some(base) => base.table.log_store(),
+            None => self.place_of(table)?.log_store(),
+        };
+        let mode = if change.removal == Removal::Nothing { SaveMode::Append } else { SaveMode::Overwrite };
+        let mut actions = head_actions(spec, base)?;
+        let removed = removed_files(base, &change.removal)?;
+        let mut replaced = 0;
+        for file in &removed {
+            replaced += file.num_records().unwrap_or_default() as u64;
+            actions.push(Action::Remove(file.remove_action(true)));
+        }
+        actions.extend(change.adds.into_iter().map(Action::Add));
+        let positions = change.positions.into_iter().map(|(id, version)| Transaction::new(id, version)).collect();
+        let properties = CommitProperties::default()
+            .with_metadata(change.notes.into_iter().map(|(key, value)| (key.to_owned(), value)))
+            .with_application_transactions(positions)
+            // Listing the whole log at every commit is not worth the few files it would clean up.
+            .with_cleanup_expired_logs(Some(false));
+        let partition_by = (!spec.partition_by.is_empty()).then(|| spec.partition_by.clone());
+        let operation = DeltaOperation::Write { mode, partition_by, predicate: None };
+        let state = base.map(Snapshot::state).transpose()?;
+        let committed = CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(state.map(|state| state as _), log_store, operation)
+            .await
+            .map_err(|e| commit_error(spec, e))?;
+        Ok((committed.version(), replaced))
+    }
+}
+
+/// The protocol and metadata of a new table, or the metadata of one that changes its shape.
+fn head_actions(spec: &TableSpec, base: Option<&Snapshot>) -> Result<Vec<Action>> {
+    let Some(base) = base else {
+        let protocol: Protocol = from_json(spec, json!({"minReaderVersion": 1, "minWriterVersion": 2}))?;
+        return Ok(vec![Action::Protocol(protocol), Action::Metadata(metadata(spec, None)?)]);
+    };
+    let is_same = base.schema().fields() == spec.schema.fields()
+        && base.partition_by() == spec.partition_by
+        && base.description() == spec.description
+        && base.fingerprint().as_deref() == Some(spec.fingerprint.as_str());
+    if is_same {
+        return Ok(Vec::new());
+    }
+    let id = base.state()?.metadata().id().to_owned();
+    Ok(vec![Action::Metadata(metadata(spec, Some(id))?)])
+}
+
+fn metadata(spec: &TableSpec, id: Option<String>) -> Result<Metadata> {
+    let schema: StructType = spec.schema.as_ref().try_into_kernel().map_err(|e| {
+        Error::new(Kind::Invalid, "a column has a type that Delta does not know").at("table", &spec.name).because(e)
+    })?;
+    let schema = serde_json::to_string(&schema)
+        .map_err(|e| Error::new(Kind::Bug, "cannot write down a schema").at("table", &spec.name).because(e))?;
+    from_json(
+        spec,
+        json!({
+            "id": id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
+            "name": spec.name.to_string(),
+            "description": spec.description,
+            "format": {"provider": "parquet", "options": {}},
+            "schemaString": schema,
+            "partitionColumns": spec.partition_by,
+            "configuration": {
+                FINGERPRINT: spec.fingerprint,
+                "delta.checkpointInterval": CHECKPOINT_INTERVAL,
+            },
+            "createdTime": chrono::Utc::now().timestamp_millis(),
+        }),
+    )
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(spec: &TableSpec, value: Value) -> Result<T> {
+    serde_json::from_value(value)
+        .map_err(|e| Error::new(Kind::Bug, "cannot write down a table's head").at("table", &spec.name).because(e))
+}
+
+fn removed_files(base: Option<&Snapshot>, removal: &Removal) -> Result<Vec<deltalake::kernel::LogicalFileView>> {
+    let (Some(base), false) = (base, *removal == Removal::Nothing) else { return Ok(Vec::new()) };
+    let mut files = base.files()?;
+    if let Removal::Partition(column, value) = removal {
+        files.retain(|file| file.partition_values_map().get(column).cloned().flatten().as_ref() == Some(value));
+    }
+    Ok(files)
+}
+
+fn commit_error(spec: &TableSpec, error: DeltaTableError) -> Error {
+    let is_conflict = matches!(
+        &error,
+        DeltaTableError::VersionAlreadyExists(_)
+            | DeltaTableError::Transaction {
+                source: TransactionError::CommitConflict(_) | TransactionError::MaxCommitAttempts(_)
+            }
+    );
+    if is_conflict {
+        return Error::new(Kind::Conflict, "another writer changed the table in the meantime")
+            .at("table", &spec.name)
+            .hint("run again: nothing of this table was written")
+            .because(error);
+    }
+    delta_error("cannot commit to the table", &spec.name, error)
+}

@@ -1,0 +1,257 @@
+//! The tables on storage. The only module that knows Delta.
+//!
+//! A table is read through a [`Snapshot`], which never changes, and written through [`Sink`]s,
+//! whose files nobody sees until [`Lake::commit`] names them. One commit holds the new files, the
+//! removed ones, the position of every upstream table and the model that made them: a table is
+//! never half of anything.
+
+mod commit;
+mod scan;
+mod schema;
+mod sink;
+mod snapshot;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use futures::TryStreamExt as _;
+use object_store::ObjectStore;
+use url::Url;
+
+use crate::error::{Error, Kind, Result};
+use crate::name::{Layer, TableName, did_you_mean};
+use crate::runtime::Timestamp;
+
+pub use commit::{Change, Removal};
+pub use schema::{storable, to_stored};
+pub use sink::{Sink, Written};
+pub use snapshot::{HistoryEntry, Snapshot};
+
+/// A root under which tables lie at `<layer>/<table>`.
+#[derive(Clone, Debug)]
+pub struct Lake {
+    root: Url,
+}
+
+/// What a table should look like.
+#[derive(Clone, Debug)]
+pub struct TableSpec {
+    /// Its name.
+    pub name: TableName,
+    /// Its columns, as [`storable`] gives them.
+    pub schema: SchemaRef,
+    /// The columns that separate its files.
+    pub partition_by: Vec<String>,
+    /// What it holds, for whoever lists tables.
+    pub description: String,
+    /// What made it: changes when the model does.
+    pub fingerprint: String,
+}
+
+/// Which state of a table is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum At {
+    /// The newest.
+    #[default]
+    Latest,
+    /// That of a version.
+    Version(u64),
+    /// The newest that was not later than an instant.
+    Time(Timestamp),
+}
+
+impl Lake {
+    /// The lake at `location`: a directory, or a URL such as `s3://bucket/lake`.
+    ///
+    /// Nothing is created until something is written. Errors: `Invalid` for a location that is no
+    /// directory and no URL that this build can reach.
+    pub fn at(location: &str) -> Result<Self> {
+        let invalid = |message: &str| Error::new(Kind::Invalid, message).at("lake", location);
+        let root = if location.contains("://") {
+            let mut url = Url::parse(location).map_err(|e| invalid("this is no URL of a lake").because(e))?;
+            if !url.path().ends_with('/') {
+                url.set_path(&format!("{}/", url.path()));
+            }
+            if !matches!(url.scheme(), "file" | "memory") && !has_scheme(url.scheme()) {
+                return Err(invalid("this build cannot reach such a lake")
+                    .hint("build with --features s3, azure or gcs"));
+            }
+            url
+        } else {
+            let path = std::path::absolute(location)
+                .map_err(|e| Error::io("cannot tell where the lake is", Path::new(location), e))?;
+            Url::from_directory_path(&path).map_err(|()| invalid("this is no directory for a lake"))?
+        };
+        Ok(Self { root })
+    }
+
+    /// The root as users wrote or would write it.
+    pub fn location(&self) -> String {
+        self.local_root().map_or_else(|| self.root.to_string(), |path| path.display().to_string())
+    }
+
+    /// The root as a directory, when the lake is a local one.
+    pub fn local_root(&self) -> Option<PathBuf> {
+        (self.root.scheme() == "file").then(|| self.root.to_file_path().ok()).flatten()
+    }
+
+    /// The newest state of `table`, or nothing when there is no such table.
+    pub async fn snapshot(&self, table: &TableName) -> Result<Option<Snapshot>> {
+        self.snapshot_at(table, At::Latest).await
+    }
+
+    /// The state of `table` at `at`, or nothing when there is no such table.
+    ///
+    /// Errors: `Missing` when the table exists but has no such state.
+    pub async fn snapshot_at(&self, table: &TableName, at: At) -> Result<Option<Snapshot>> {
+        let url = self.url_of(table)?;
+        // Delta's own reader takes a slow way to find out that a local directory is not there.
+        if let Ok(path) = url.to_file_path()
+            && is_absent(&path.join("_delta_log"))?
+        {
+            return Ok(None);
+        }
+        let builder = DeltaTableBuilder::from_url(url).map_err(|e| delta_error("cannot open the table", table, e))?;
+        let builder = match at {
+            At::Latest => builder,
+            At::Version(version) => builder.with_version(version),
+            At::Time(instant) => builder.with_timestamp(instant),
+        };
+        match builder.load().await {
+            Ok(loaded) => {
+                let snapshot = Snapshot::new(table.clone(), loaded)?;
+                snapshot.check_readable(at)?;
+                Ok(Some(snapshot))
+            }
+            Err(DeltaTableError::NotATable(_)) if at == At::Latest => Ok(None),
+            Err(e) => Err(missing_state(table, at, e)),
+        }
+    }
+
+    /// The state of `table` at `at`; an error with the nearest name when there is no such table.
+    pub async fn require(&self, table: &TableName, at: At) -> Result<Snapshot> {
+        if let Some(snapshot) = self.snapshot_at(table, at).await? {
+            return Ok(snapshot);
+        }
+        let known: Vec<String> = self.tables().await?.iter().map(ToString::to_string).collect();
+        let error = Error::new(Kind::Missing, "there is no such table")
+            .at("table", table)
+            .at("lake", self.location());
+        Err(match did_you_mean(&table.to_string(), known.iter().map(String::as_str)) {
+            Some(hint) => error.hint(hint),
+            None => error.hint("the lake is empty: fill it with `clickwatch run`"),
+        })
+    }
+
+    /// All tables, sorted.
+    pub async fn tables(&self) -> Result<Vec<TableName>> {
+        let mut tables = Vec::new();
+        for layer in Layer::ALL {
+            let names = match self.root.to_file_path() {
+                Ok(root) => local_tables(&root.join(layer.as_str()))?,
+                Err(()) => self.remote_tables(layer).await?,
+            };
+            tables.extend(names.iter().filter_map(|name| TableName::new(layer, name).ok()));
+        }
+        tables.sort();
+        Ok(tables)
+    }
+
+    async fn remote_tables(&self, layer: Layer) -> Result<Vec<String>> {
+        let failed = |e| Error::storage("cannot list the lake", e).at("lake", self.location());
+        let table = DeltaTableBuilder::from_url(self.root.clone())
+            .and_then(DeltaTableBuilder::build)
+            .map_err(|e| Error::storage("cannot reach the lake", e).at("lake", self.location()))?;
+        let store = table.log_store().object_store(None);
+        let prefix = object_store::path::Path::from(layer.as_str());
+        let listing = store.list_with_delimiter(Some(&prefix)).await.map_err(failed)?;
+        let mut names = Vec::new();
+        for path in listing.common_prefixes {
+            let log = path.clone().join("_delta_log");
+            if store.list(Some(&log)).try_next().await.map_err(failed)?.is_some() {
+                names.extend(path.filename().map(str::to_owned));
+            }
+        }
+        Ok(names)
+    }
+
+    fn url_of(&self, table: &TableName) -> Result<Url> {
+        self.root
+            .join(&format!("{}/{}/", table.layer(), table.name()))
+            .map_err(|e| Error::new(Kind::Bug, "cannot name the place of a table").at("table", table).because(e))
+    }
+
+    /// A handle to the place of `table`, whether there is a table or not.
+    fn place_of(&self, table: &TableName) -> Result<DeltaTable> {
+        let url = self.url_of(table)?;
+        DeltaTableBuilder::from_url(url)
+            .and_then(DeltaTableBuilder::build)
+            .map_err(|e| delta_error("cannot reach the table", table, e))
+    }
+
+    fn store_of(&self, table: &TableName) -> Result<Arc<dyn ObjectStore>> {
+        Ok(self.place_of(table)?.log_store().object_store(None))
+    }
+}
+
+fn has_scheme(scheme: &str) -> bool {
+    let known: &[&str] = match scheme {
+        "s3" | "s3a" => &["s3"],
+        "az" | "abfs" | "abfss" | "azure" | "adl" => &["azure"],
+        "gs" => &["gcs"],
+        _ => &[],
+    };
+    known.iter().any(|feature| match *feature {
+        "s3" => cfg!(feature = "s3"),
+        "azure" => cfg!(feature = "azure"),
+        _ => cfg!(feature = "gcs"),
+    })
+}
+
+fn is_absent(path: &Path) -> Result<bool> {
+    match std::fs::metadata(path) {
+        Ok(_) => Ok(false),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(true),
+        Err(e) => Err(Error::io("cannot look at a table", path, e)),
+    }
+}
+
+fn local_tables(layer: &Path) -> Result<Vec<String>> {
+    let entries = match std::fs::read_dir(layer) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Error::io("cannot list the lake", layer, e)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|e| Error::io("cannot list the lake", layer, e))?;
+        if entry.path().join("_delta_log").is_dir() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// An error of Delta underneath, with the table named.
+fn delta_error(what: &str, table: &TableName, source: DeltaTableError) -> Error {
+    Error::storage(what, source).at("table", table)
+}
+
+fn missing_state(table: &TableName, at: At, source: DeltaTableError) -> Error {
+    let error = delta_error("cannot read the table", table, source);
+    match at {
+        At::Latest => error,
+        At::Version(version) => Error::new(Kind::Missing, "the table has no such version")
+            .at("table", table)
+            .at("version", version)
+            .hint(format!("see `clickwatch tables history {table}`"))
+            .because(error),
+        At::Time(instant) => Error::new(Kind::Missing, "the table had no state at that time")
+            .at("table", table)
+            .at("time", instant)
+            .hint(format!("see `clickwatch tables history {table}`"))
+            .because(error),
+    }
+}

@@ -1,0 +1,184 @@
+//! The rows of a snapshot as a DataFusion table: plain Parquet scans over the files that the log
+//! names, so that every optimisation DataFusion has for Parquet, and every engine that can ship its
+//! plans, works on them.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::{DataFusionError, ScalarValue, Statistics};
+use datafusion::datasource::TableType;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use deltalake::kernel::LogicalFileView;
+use object_store::ObjectStore;
+
+use crate::error::{Error, Kind, Result};
+use crate::name::TableName;
+
+use super::Snapshot;
+
+/// How many bytes at the end of a file are read at once in the hope of its whole footer.
+const FOOTER_HINT: usize = 64 << 10;
+
+/// A snapshot that queries can scan.
+pub(super) struct DeltaScan {
+    name: TableName,
+    schema: SchemaRef,
+    table_schema: TableSchema,
+    /// For each column of `schema`, where it is in `table_schema`: partition columns come last there.
+    places: Vec<usize>,
+    files: Vec<PartitionedFile>,
+    statistics: Statistics,
+    store: Arc<dyn ObjectStore>,
+    store_url: ObjectStoreUrl,
+}
+
+impl std::fmt::Debug for DeltaScan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeltaScan").field("table", &self.name).field("files", &self.files.len()).finish()
+    }
+}
+
+impl DeltaScan {
+    pub(super) fn new(snapshot: &Snapshot) -> Result<Self> {
+        let schema = Arc::clone(snapshot.schema());
+        let partition_by = snapshot.partition_by();
+        let (partition, stored): (Vec<_>, Vec<_>) =
+            schema.fields().iter().cloned().partition(|field| partition_by.contains(field.name()));
+        let table_schema = TableSchema::builder(Arc::new(Schema::new(stored)))
+            .with_table_partition_cols(partition.clone())
+            .build();
+        let places = schema
+            .fields()
+            .iter()
+            .filter_map(|field| table_schema.table_schema().index_of(field.name()).ok())
+            .collect();
+        let log_store = snapshot.table.log_store();
+        let views = snapshot.files()?;
+        let files = views
+            .iter()
+            .map(|view| partitioned_file(view, &partition, &table_schema))
+            .collect::<std::result::Result<Vec<_>, _>>()
+            .map_err(|e| {
+                Error::new(Kind::Invalid, "the table's log holds a partition value that is none")
+                    .at("table", snapshot.name())
+                    .because(e)
+            })?;
+        Ok(Self {
+            name: snapshot.name().clone(),
+            statistics: table_statistics(&views, table_schema.table_schema()),
+            schema,
+            table_schema,
+            places,
+            files,
+            store: log_store.object_store(None),
+            store_url: log_store.object_store_url(),
+        })
+    }
+}
+
+#[async_trait]
+impl TableProvider for DeltaScan {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> datafusion::common::Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        None
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        limit: Option<usize>,
+    ) -> datafusion::common::Result<Arc<dyn ExecutionPlan>> {
+        let wanted: Vec<usize> = match projection {
+            Some(indices) => indices.iter().filter_map(|index| self.places.get(*index).copied()).collect(),
+            None => self.places.clone(),
+        };
+        if self.files.is_empty() {
+            let schema = self.table_schema.table_schema().project(&wanted)?;
+            return Ok(Arc::new(EmptyExec::new(Arc::new(schema))));
+        }
+        session.runtime_env().register_object_store(self.store_url.as_ref(), Arc::clone(&self.store));
+        let source = ParquetSource::new(self.table_schema.clone())
+            .with_table_parquet_options(session.default_table_options().parquet)
+            .with_metadata_size_hint(FOOTER_HINT);
+        let groups = FileGroup::new(self.files.clone()).split_files(session.config().target_partitions());
+        let config = FileScanConfigBuilder::new(self.store_url.clone(), Arc::new(source))
+            .with_file_groups(groups)
+            .with_statistics(self.statistics.clone())
+            .with_projection_indices(Some(wanted))?
+            .with_limit(limit)
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+fn partitioned_file(
+    view: &LogicalFileView,
+    partition: &[Arc<Field>],
+    table_schema: &TableSchema,
+) -> std::result::Result<PartitionedFile, DataFusionError> {
+    let logged = view.partition_values_map();
+    let size = u64::try_from(view.size()).unwrap_or_default();
+    let values = partition
+        .iter()
+        .map(|field| {
+            let text = logged.get(field.name()).cloned().flatten();
+            partition_value(text, field.data_type())
+        })
+        .collect::<std::result::Result<Vec<_>, _>>()?;
+    let mut file = PartitionedFile::new(view.object_store_path().to_string(), size);
+    // `new` reads its text as a path once more, which would decode what is encoded in it.
+    file.object_meta.location = view.object_store_path();
+    let file = file.with_partition_values(values);
+    Ok(match view.num_records() {
+        Some(rows) => {
+            let mut statistics = Statistics::new_unknown(table_schema.file_schema());
+            statistics.num_rows = Precision::Exact(rows);
+            file.with_statistics(Arc::new(statistics))
+        }
+        None => file,
+    })
+}
+
+/// The value of a partition column as the log spells it; an empty text is NULL.
+fn partition_value(text: Option<String>, data_type: &DataType) -> std::result::Result<ScalarValue, DataFusionError> {
+    match text {
+        Some(text) if !text.is_empty() => ScalarValue::try_from_string(text, data_type),
+        _ => ScalarValue::try_from(data_type),
+    }
+}
+
+fn table_statistics(views: &[LogicalFileView], schema: &Schema) -> Statistics {
+    let mut statistics = Statistics::new_unknown(schema);
+    if let Some(rows) = views.iter().map(LogicalFileView::num_records).sum::<Option<usize>>() {
+        statistics.num_rows = Precision::Exact(rows);
+    }
+    let bytes: i64 = views.iter().map(LogicalFileView::size).sum();
+    statistics.total_byte_size = Precision::Inexact(usize::try_from(bytes).unwrap_or_default());
+    statistics
+}

@@ -1,0 +1,267 @@
+//! Rows into Parquet files that no table names yet.
+//!
+//! Each core has its own sink, so encoding uses all of them even for one partition. Rows wait until
+//! there are enough of a partition to encode at once: thin slices would cost more than the encoding.
+
+use std::collections::HashMap;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::row::{OwnedRow, RowConverter, SortField};
+use delta_kernel::expressions::Scalar;
+use delta_kernel::table_properties::DataSkippingNumIndexedCols;
+use deltalake::datafile::writer::{PartitionWriter, PartitionWriterConfig};
+use deltalake::kernel::Add;
+use deltalake::kernel::scalars::ScalarExt as _;
+use indexmap::IndexMap;
+use object_store::ObjectStore;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+
+use crate::error::{Error, Kind, Result};
+
+use super::{Lake, TableSpec, delta_error};
+
+/// Rows of one partition that are encoded together.
+const ROWS_AT_ONCE: usize = 32 << 10;
+/// Rows that may wait in all partitions of a sink together.
+const ROWS_WAITING: usize = 256 << 10;
+/// Partitions of a sink whose files are open at the same time. Beyond it they are closed and begun
+/// anew: many small files are better than no memory.
+const OPEN_PARTITIONS: usize = 128;
+/// A file is closed when it is about this large.
+const FILE_BYTES: u64 = 128 << 20;
+/// Readers decode a row group at a time, so it must not be larger than they can hold.
+const ROW_GROUP_ROWS: usize = 1 << 20;
+const ROW_GROUP_BYTES: usize = 64 << 20;
+/// Columns whose least and greatest values are noted for skipping files.
+const INDEXED_COLUMNS: u64 = 32;
+
+/// What a sink wrote.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// The files, to be committed.
+    pub adds: Vec<Add>,
+    /// Rows in them.
+    pub rows: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Written {
+    /// Adds what another sink wrote.
+    pub fn merge(&mut self, other: Self) {
+        self.adds.extend(other.adds);
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+    }
+}
+
+/// Writes rows of one table.
+pub struct Sink {
+    spec: TableSpec,
+    store: Arc<dyn ObjectStore>,
+    file_schema: SchemaRef,
+    /// Where the partition columns are among the columns, in their order.
+    partition_columns: Vec<usize>,
+    keys: Option<RowConverter>,
+    partitions: HashMap<Option<OwnedRow>, Partition>,
+    rows_waiting: usize,
+    written: Written,
+}
+
+struct Partition {
+    values: IndexMap<String, Scalar>,
+    waiting: Vec<RecordBatch>,
+    rows_waiting: usize,
+    writer: Option<PartitionWriter>,
+}
+
+impl Lake {
+    /// A sink for rows of the table of `spec`.
+    pub fn sink(&self, spec: &TableSpec) -> Result<Sink> {
+        let bug = |what: &str| Error::new(Kind::Bug, what).at("table", &spec.name);
+        let position = |name: &String| {
+            let field = spec.schema.fields().find(name).map(|(index, _)| index);
+            field.ok_or_else(|| bug("there is no such partition column").at("column", name))
+        };
+        let partition_columns = spec.partition_by.iter().map(position).collect::<Result<Vec<_>>>()?;
+        let kept = spec.schema.fields().iter().filter(|field| !spec.partition_by.contains(field.name()));
+        let fields = partition_columns.iter().filter_map(|index| spec.schema.fields().get(*index));
+        let keys = fields.map(|field| SortField::new(field.data_type().clone())).collect::<Vec<_>>();
+        let keys = match keys.is_empty() {
+            true => None,
+            false => {
+                Some(RowConverter::new(keys).map_err(|e| bug("cannot partition by such columns").because(e))?)
+            }
+        };
+        Ok(Sink {
+            store: self.store_of(&spec.name)?,
+            file_schema: Arc::new(Schema::new(kept.cloned().collect::<Vec<_>>())),
+            partition_columns,
+            keys,
+            partitions: HashMap::new(),
+            rows_waiting: 0,
+            written: Written::default(),
+            spec: spec.clone(),
+        })
+    }
+}
+
+impl Sink {
+    /// Takes rows of the table's schema; writes when enough of a partition are there.
+    pub async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        for (key, rows) in self.split(batch)? {
+            self.written.rows += rows.num_rows() as u64;
+            self.rows_waiting += rows.num_rows();
+            let partition = self.partition(key.clone(), &rows)?;
+            partition.rows_waiting += rows.num_rows();
+            partition.waiting.push(rows);
+            if partition.rows_waiting >= ROWS_AT_ONCE {
+                self.encode(&key).await?;
+            }
+        }
+        if self.rows_waiting > ROWS_WAITING {
+            self.encode_all().await?;
+        }
+        if self.partitions.len() > OPEN_PARTITIONS {
+            self.close_files().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes what waits and closes all files.
+    pub async fn close(mut self) -> Result<Written> {
+        self.close_files().await?;
+        Ok(self.written)
+    }
+
+    /// Throws away what is not written yet. Files that were closed stay, named by no table.
+    pub async fn abort(self) {
+        for (_, partition) in self.partitions {
+            if let Some(writer) = partition.writer {
+                // There is an error already that matters more than what this one might say.
+                drop(writer.abort().await);
+            }
+        }
+    }
+
+    /// The rows of `batch` by partition.
+    fn split(&self, batch: &RecordBatch) -> Result<Vec<(Option<OwnedRow>, RecordBatch)>> {
+        let Some(keys) = &self.keys else { return Ok(vec![(None, batch.clone())]) };
+        let failed = |e| Error::new(Kind::Bug, "cannot part rows by partition").at("table", &self.spec.name).because(e);
+        let columns =
+            batch.project(&self.partition_columns).map_err(failed)?.columns().to_vec();
+        let rows = keys.convert_columns(&columns).map_err(failed)?;
+        let mut groups: HashMap<_, Vec<u32>> = HashMap::new();
+        for (row, index) in rows.iter().zip(0u32..) {
+            groups.entry(row).or_default().push(index);
+        }
+        if let (1, Some(row)) = (groups.len(), groups.keys().next()) {
+            return Ok(vec![(Some(row.owned()), batch.clone())]);
+        }
+        groups
+            .into_iter()
+            .map(|(row, indices)| {
+                let part = take_record_batch(batch, &UInt32Array::from(indices)).map_err(failed)?;
+                Ok((Some(row.owned()), part))
+            })
+            .collect()
+    }
+
+    fn partition(&mut self, key: Option<OwnedRow>, rows: &RecordBatch) -> Result<&mut Partition> {
+        use std::collections::hash_map::Entry;
+        match self.partitions.entry(key) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => {
+                let mut values = IndexMap::new();
+                for (name, column) in self.spec.partition_by.iter().zip(&self.partition_columns) {
+                    let value = Scalar::from_array(rows.column(*column).as_ref(), 0).ok_or_else(|| {
+                        Error::new(Kind::Bug, "cannot partition by such a column").at("column", name)
+                    })?;
+                    values.insert(name.clone(), value);
+                }
+                Ok(entry.insert(Partition { values, waiting: Vec::new(), rows_waiting: 0, writer: None }))
+            }
+        }
+    }
+
+    async fn encode_all(&mut self) -> Result<()> {
+        let keys: Vec<_> = self.partitions.keys().cloned().collect();
+        for key in keys {
+            self.encode(&key).await?;
+        }
+        Ok(())
+    }
+
+    /// Encodes the rows of one partition that wait.
+    async fn encode(&mut self, key: &Option<OwnedRow>) -> Result<()> {
+        let Some(partition) = self.partitions.get_mut(key) else { return Ok(()) };
+        let waiting = std::mem::take(&mut partition.waiting);
+        let Some(first) = waiting.first() else { return Ok(()) };
+        self.rows_waiting -= std::mem::take(&mut partition.rows_waiting);
+        let rows = concat_batches(&first.schema(), &waiting)
+            .and_then(|rows| without(&rows, &self.partition_columns))
+            .map_err(|e| Error::new(Kind::Bug, "cannot join rows of a partition").at("table", &self.spec.name).because(e))?;
+        drop(waiting);
+        if partition.writer.is_none() {
+            let writer = open_writer(&self.store, &self.file_schema, partition.values.clone());
+            partition.writer = Some(writer.map_err(|e| delta_error("cannot begin a file", &self.spec.name, e))?);
+        }
+        match &mut partition.writer {
+            Some(writer) => {
+                writer.write(&rows).await.map_err(|e| delta_error("cannot write a file", &self.spec.name, e))
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn close_files(&mut self) -> Result<()> {
+        self.encode_all().await?;
+        for (_, partition) in std::mem::take(&mut self.partitions) {
+            let Some(writer) = partition.writer else { continue };
+            let adds = writer.close().await.map_err(|e| delta_error("cannot finish a file", &self.spec.name, e))?;
+            self.written.bytes += adds.iter().map(|add| u64::try_from(add.size).unwrap_or_default()).sum::<u64>();
+            self.written.adds.extend(adds);
+        }
+        Ok(())
+    }
+}
+
+fn without(rows: &RecordBatch, columns: &[usize]) -> Result<RecordBatch, arrow::error::ArrowError> {
+    if columns.is_empty() {
+        return Ok(rows.clone());
+    }
+    let kept: Vec<_> = (0..rows.num_columns()).filter(|index| !columns.contains(index)).collect();
+    rows.project(&kept)
+}
+
+fn open_writer(
+    store: &Arc<dyn ObjectStore>,
+    file_schema: &SchemaRef,
+    values: IndexMap<String, Scalar>,
+) -> Result<PartitionWriter, deltalake::DeltaTableError> {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+        .set_created_by(format!("clickwatch {}", env!("CARGO_PKG_VERSION")))
+        .build();
+    let config = PartitionWriterConfig::try_new(
+        Arc::clone(file_schema),
+        values,
+        Some(properties),
+        NonZeroU64::new(FILE_BYTES),
+        Some(ROWS_AT_ONCE),
+        None,
+        None,
+    )?;
+    let indexed = DataSkippingNumIndexedCols::NumColumns(INDEXED_COLUMNS);
+    PartitionWriter::try_with_config(Arc::clone(store), config, indexed, None)
+}

@@ -1,0 +1,12 @@
+#![doc = include_str!("ARCHITECTURE.md")]
+
+pub mod cli;
+pub mod engine;
+pub mod error;
+pub mod generate;
+pub mod lake;
+pub mod name;
+pub mod pipeline;
+pub mod project;
+pub mod runtime;
+pub mod source;

@@ -1,0 +1,178 @@
+//! Expectations: judged on the rows on their way to the files, in the same pass.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{and, filter_record_batch, not, prep_null_mask_filter};
+use arrow::datatypes::{Int64Type, SchemaRef};
+use datafusion::common::DFSchema;
+use datafusion::physical_expr::PhysicalExpr;
+
+use crate::engine::{Session, engine_error};
+use crate::error::{Error, Kind, Result};
+use crate::project::{Expectation, Model, Outcome};
+
+use super::ExpectationReport;
+use super::quarantine::Rejected;
+
+/// The expectations of a model, ready to judge rows on several cores.
+pub(super) struct Judges {
+    judges: Vec<Judge>,
+    dropped: AtomicU64,
+}
+
+struct Judge {
+    expectation: Expectation,
+    predicate: Arc<dyn PhysicalExpr>,
+    passed: AtomicU64,
+    failed: AtomicU64,
+    unknown: AtomicU64,
+}
+
+/// What became of some rows.
+pub(super) struct Judged {
+    /// The rows that stay.
+    pub kept: RecordBatch,
+    /// The rows that go to quarantine.
+    pub rejected: Vec<Rejected>,
+}
+
+impl Judges {
+    /// The expectations of `model` over rows of `schema`.
+    pub(super) fn new(session: &Session, model: &Model, schema: &SchemaRef) -> Result<Self> {
+        let df_schema = DFSchema::try_from(Arc::clone(schema))
+            .map_err(|e| engine_error("cannot plan the expectations", e).at("table", &model.table))?;
+        let judges = model
+            .expectations
+            .iter()
+            .map(|expectation| {
+                Ok(Judge {
+                    expectation: expectation.clone(),
+                    predicate: session.predicate(&expectation.check, &df_schema)?,
+                    passed: AtomicU64::new(0),
+                    failed: AtomicU64::new(0),
+                    unknown: AtomicU64::new(0),
+                })
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { judges, dropped: AtomicU64::new(0) })
+    }
+
+    /// Judges `rows`. A row that several expectations reject goes where the first of them says,
+    /// quarantine before leaving out, and counts for each of them.
+    pub(super) fn judge(&self, rows: RecordBatch) -> Result<Judged> {
+        let mut keep: Option<BooleanArray> = None;
+        let mut rejected = Vec::new();
+        for outcome in [Outcome::Fail, Outcome::Warn, Outcome::Quarantine, Outcome::Drop] {
+            for judge in self.judges.iter().filter(|judge| judge.expectation.otherwise == outcome) {
+                let satisfied = judge.evaluate(&rows)?;
+                if matches!(outcome, Outcome::Fail | Outcome::Warn) || satisfied.false_count() == 0 {
+                    continue;
+                }
+                let candidates = keep.take().unwrap_or_else(|| BooleanArray::from(vec![true; rows.num_rows()]));
+                let unsatisfied = not(&satisfied).and_then(|unsatisfied| and(&candidates, &unsatisfied)).map_err(bug)?;
+                if outcome == Outcome::Quarantine {
+                    rejected.extend(judge.reject(&rows, &unsatisfied)?);
+                } else {
+                    self.dropped.fetch_add(unsatisfied.true_count() as u64, Ordering::Relaxed);
+                }
+                keep = Some(and(&candidates, &satisfied).map_err(bug)?);
+            }
+        }
+        let kept = match keep {
+            Some(keep) => filter_record_batch(&rows, &keep).map_err(bug)?,
+            None => rows,
+        };
+        Ok(Judged { kept, rejected })
+    }
+
+    /// Rows that were left out.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// How each expectation was met so far.
+    pub(super) fn report(&self, model: &Model) -> Vec<ExpectationReport> {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        self.judges
+            .iter()
+            .map(|judge| ExpectationReport {
+                table: model.table.clone(),
+                expectation: judge.expectation.name.clone(),
+                check: judge.expectation.check.clone(),
+                otherwise: judge.expectation.otherwise.as_str(),
+                passed: load(&judge.passed),
+                failed: load(&judge.failed),
+                unknown: load(&judge.unknown),
+            })
+            .collect()
+    }
+
+    /// The first expectation that must hold and does not, and how many rows it fails for.
+    pub(super) fn broken(&self) -> Option<(&str, u64)> {
+        self.judges
+            .iter()
+            .filter(|judge| judge.expectation.otherwise == Outcome::Fail)
+            .map(|judge| {
+                let rows = judge.failed.load(Ordering::Relaxed) + judge.unknown.load(Ordering::Relaxed);
+                (judge.expectation.name.as_str(), rows)
+            })
+            .find(|(_, rows)| *rows > 0)
+    }
+}
+
+impl Judge {
+    /// For each row whether the predicate is true; NULL is not.
+    fn evaluate(&self, rows: &RecordBatch) -> Result<BooleanArray> {
+        let value = self
+            .predicate
+            .evaluate(rows)
+            .and_then(|value| value.into_array(rows.num_rows()))
+            .map_err(|e| engine_error("cannot evaluate an expectation", e).at("check", &self.expectation.check))?;
+        let truth = value.as_boolean_opt().ok_or_else(|| {
+            Error::new(Kind::Bug, "an expectation is neither true nor false").at("check", &self.expectation.check)
+        })?;
+        let (unknown, passed) = (truth.null_count(), truth.true_count());
+        self.unknown.fetch_add(unknown as u64, Ordering::Relaxed);
+        self.passed.fetch_add(passed as u64, Ordering::Relaxed);
+        self.failed.fetch_add((truth.len() - unknown - passed) as u64, Ordering::Relaxed);
+        if unknown == 0 {
+            return Ok(truth.clone());
+        }
+        Ok(prep_null_mask_filter(truth))
+    }
+
+    /// The rows of `mask`, ready for quarantine.
+    fn reject(&self, rows: &RecordBatch, mask: &BooleanArray) -> Result<Vec<Rejected>> {
+        let rows = filter_record_batch(rows, mask).map_err(bug)?;
+        let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
+        writer.write(&rows).and_then(|()| writer.finish()).map_err(bug)?;
+        let text = writer.into_inner();
+        let sources = rows.column_by_name("_source").and_then(|column| column.as_string_opt::<i32>());
+        let number = |name: &str| {
+            rows.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int64Type>()).cloned()
+        };
+        let (positions, batches) = (number("_position"), number("_batch"));
+        let at = |column: &Option<arrow::array::Int64Array>, row: usize| {
+            column.as_ref().filter(|column| column.is_valid(row)).map(|column| column.value(row))
+        };
+        Ok(text
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .enumerate()
+            .map(|(row, line)| Rejected {
+                rule: Some(self.expectation.name.clone()),
+                reason: format!("not true: {}", self.expectation.check),
+                source: sources.filter(|column| column.is_valid(row)).map(|column| column.value(row).to_owned()),
+                position: at(&positions, row),
+                batch: at(&batches, row),
+                record: line.to_vec(),
+            })
+            .collect())
+    }
+}
+
+fn bug(error: arrow::error::ArrowError) -> Error {
+    Error::new(Kind::Bug, "cannot sort rows by expectation").because(error)
+}

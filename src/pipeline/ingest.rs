@@ -1,0 +1,257 @@
+//! Landing what is new in a source: files into a batch, a batch into Bronze.
+
+use std::path::Path;
+use std::time::Instant;
+
+use tokio::task::JoinSet;
+
+use crate::error::{Error, Kind, Result};
+use crate::lake::{Change, Lake, Removal, Snapshot, TableSpec, Written};
+use crate::project::{Pipeline, Source};
+use crate::source::{Decoder, Feed, InputFile, Lineage, Quarantined, bronze_schema, discover, feed};
+
+use super::quarantine::{Quarantine, Rejected};
+use super::{Run, SourceReport, Step, millis};
+
+/// One batch on its way into Bronze.
+struct Landing<'a> {
+    source: &'a Source,
+    application: &'a str,
+    batch: i64,
+    files: Vec<InputFile>,
+    resumed: bool,
+}
+
+/// What the workers of a landing made of it together.
+#[derive(Default)]
+struct Landed {
+    written: Written,
+    rescued: u64,
+}
+
+impl Run {
+    /// Lands what is new in `source`: first what an earlier run had planned and not finished, then
+    /// what was found since. Adds to `reports` what was done, and one report when nothing was.
+    pub(super) async fn ingest(
+        &self,
+        pipeline: &Pipeline,
+        source: &Source,
+        root: &Path,
+        reports: &mut Vec<SourceReport>,
+    ) -> Result<()> {
+        let placed = |e: Error| e.at("pipeline", &pipeline.name).at("source", source.table.name());
+        let started = Instant::now();
+        let directory = root.join(&source.path);
+        let application = format!("{}/{}", pipeline.name, source.table.name());
+        let files = discover(&directory).map_err(placed)?;
+        let mut batches = self.batches(&application).await?;
+        let bronze = self.lake.snapshot(&source.table).await?;
+        let landed = match &bronze {
+            Some(bronze) => bronze.position_of(&application).await?.unwrap_or(0),
+            None => 0,
+        };
+        let before = reports.len();
+        if batches.newest > landed {
+            let batch = batches.newest;
+            let files = batches.files_of(batch, &files).map_err(placed)?;
+            let landing = Landing { source, application: &application, batch, files, resumed: true };
+            reports.push(self.land(landing).await.map_err(placed)?);
+        }
+        let new = batches.new_among(&files);
+        if !new.is_empty() {
+            batches.newest += 1;
+            let batch = batches.newest;
+            self.plan_batch(&application, batch, &directory, &new).await?;
+            let landing = Landing { source, application: &application, batch, files: new, resumed: false };
+            reports.push(self.land(landing).await.map_err(placed)?);
+        }
+        if reports.len() == before {
+            let version = match bronze {
+                Some(bronze) => bronze.version(),
+                None => self.create_bronze(source).await?,
+            };
+            reports.push(nothing_new(source, version, millis(started)));
+        }
+        Ok(())
+    }
+
+    async fn land(&self, landing: Landing<'_>) -> Result<SourceReport> {
+        let started = Instant::now();
+        let source = landing.source;
+        let base = self.lake.snapshot(&source.table).await?;
+        let spec = bronze_spec(source);
+        check_evolution(&spec, base.as_ref())?;
+        let total_bytes = landing.files.iter().map(|file| file.bytes).sum();
+        let files = landing.files.len() as u64;
+        let cores = self.engine.cores();
+        let feed = feed(landing.files, cores, self.memory.for_ingest(), &self.stop);
+        self.progress.begin(Step::Ingest {
+            table: source.table.clone(),
+            total_bytes,
+            read_bytes: feed.bytes_read(),
+        });
+        let lineage = Lineage { batch: landing.batch, ingested_at: self.as_of };
+        let mut quarantine = self.quarantine(&source.table)?;
+        let landed = self.decode_all(source, &spec, lineage, &feed, &mut quarantine).await?;
+        let rejected = quarantine.rejected;
+        self.commit_rejected_records(quarantine, landing.application, landing.batch).await?;
+        let mut report = SourceReport {
+            batch: Some(landing.batch),
+            resumed: landing.resumed,
+            files,
+            bytes_read: total_bytes,
+            records_read: landed.written.rows + rejected,
+            rows_landed: landed.written.rows,
+            rows_rescued: landed.rescued,
+            records_quarantined: rejected,
+            files_written: landed.written.adds.len() as u64,
+            bytes_written: landed.written.bytes,
+            ..nothing_new(source, 0, 0)
+        };
+        let change = Change {
+            adds: landed.written.adds,
+            removal: Removal::Nothing,
+            positions: vec![(landing.application.to_owned(), landing.batch)],
+            notes: vec![
+                ("run_id", self.id.clone().into()),
+                ("strategy", "append".into()),
+                ("reason", format!("batch {} of {files} files", landing.batch).into()),
+            ],
+        };
+        (report.version, _) = self.lake.commit(&spec, base.as_ref(), change).await?;
+        report.milliseconds = millis(started);
+        Ok(report)
+    }
+
+    /// Decodes and writes on all cores until the feed ends.
+    async fn decode_all(
+        &self,
+        source: &Source,
+        spec: &TableSpec,
+        lineage: Lineage,
+        feed: &Feed,
+        quarantine: &mut Quarantine,
+    ) -> Result<Landed> {
+        let (rejects, mut rejected) = tokio::sync::mpsc::channel(16);
+        let mut workers = JoinSet::new();
+        for _ in 0..self.engine.cores() {
+            let decoder = Decoder::new(&source.columns, source.keep_raw, lineage)?;
+            workers.spawn(decode(decoder, self.lake.clone(), spec.clone(), feed.clone(), rejects.clone()));
+        }
+        drop(rejects);
+        while let Some(records) = rejected.recv().await {
+            let records: Vec<Quarantined> = records;
+            let records = records.into_iter().map(|record| Rejected::of_source(record, lineage.batch));
+            self.reject(quarantine, records.collect()).await?;
+        }
+        let mut landed = Landed::default();
+        while let Some(worker) = workers.join_next().await {
+            let part = worker.map_err(|e| Error::new(Kind::Bug, "a decoder ended by itself").because(e))??;
+            landed.written.merge(part.written);
+            landed.rescued += part.rescued;
+        }
+        Ok(landed)
+    }
+
+    /// Creates an empty Bronze table, so that models can read it before anything has landed.
+    async fn create_bronze(&self, source: &Source) -> Result<u64> {
+        let change = Change {
+            adds: Vec::new(),
+            removal: Removal::Nothing,
+            positions: Vec::new(),
+            notes: vec![("run_id", self.id.clone().into())],
+        };
+        Ok(self.lake.commit(&bronze_spec(source), None, change).await?.0)
+    }
+}
+
+/// One worker: pieces from the feed, rows to its own files.
+async fn decode(
+    mut decoder: Decoder,
+    lake: Lake,
+    spec: TableSpec,
+    feed: Feed,
+    rejects: tokio::sync::mpsc::Sender<Vec<Quarantined>>,
+) -> Result<Landed> {
+    let mut sink = lake.sink(&spec)?;
+    let mut rescued = 0;
+    loop {
+        let piece = match feed.next().await {
+            Ok(piece) => piece,
+            Err(error) => {
+                sink.abort().await;
+                return Err(error);
+            }
+        };
+        if let Some(piece) = &piece {
+            decoder.decode(piece);
+            let records = decoder.take_quarantined();
+            if !records.is_empty() && rejects.send(records).await.is_err() {
+                // The receiver met an error of its own, and that is the one that is reported.
+                sink.abort().await;
+                return Ok(Landed::default());
+            }
+        }
+        if decoder.is_full() || (piece.is_none() && decoder.rows() > 0) {
+            let rows = decoder.take_rows()?;
+            rescued += rescued_rows(&rows);
+            if let Err(error) = sink.write(&rows).await {
+                sink.abort().await;
+                return Err(error);
+            }
+        }
+        if piece.is_none() {
+            return Ok(Landed { written: sink.close().await?, rescued });
+        }
+    }
+}
+
+fn rescued_rows(rows: &arrow::array::RecordBatch) -> u64 {
+    use arrow::array::Array as _;
+    rows.column_by_name("_rescued").map_or(0, |column| (column.len() - column.null_count()) as u64)
+}
+
+fn bronze_spec(source: &Source) -> TableSpec {
+    TableSpec {
+        name: source.table.clone(),
+        schema: bronze_schema(&source.columns),
+        partition_by: Vec::new(),
+        description: source.description.clone(),
+        fingerprint: env!("CARGO_PKG_NAME").to_owned(),
+    }
+}
+
+/// Bronze may get new columns; those that it has stay as they are, because what they hold was
+/// decoded by the old declaration.
+fn check_evolution(spec: &TableSpec, base: Option<&Snapshot>) -> Result<()> {
+    let Some(base) = base else { return Ok(()) };
+    for old in base.schema().fields() {
+        let new = spec.schema.field_with_name(old.name()).ok();
+        if new.map(arrow::datatypes::Field::data_type) != Some(old.data_type()) {
+            return Err(Error::new(Kind::Invalid, "the declaration does not go with what has landed already")
+                .at("table", &spec.name)
+                .at("column", old.name())
+                .at("landed_as", old.data_type())
+                .hint("columns can be added; to change or drop one, load into another table or an empty lake"));
+        }
+    }
+    Ok(())
+}
+
+fn nothing_new(source: &Source, version: u64, milliseconds: u64) -> SourceReport {
+    SourceReport {
+        table: source.table.clone(),
+        batch: None,
+        resumed: false,
+        files: 0,
+        bytes_read: 0,
+        records_read: 0,
+        rows_landed: 0,
+        rows_rescued: 0,
+        records_quarantined: 0,
+        files_written: 0,
+        bytes_written: 0,
+        version,
+        milliseconds,
+    }
+}

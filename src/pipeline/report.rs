@@ -1,0 +1,194 @@
+//! What a run did, for people, for scripts and for `ops`.
+
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::name::TableName;
+use crate::runtime::Timestamp;
+
+/// What a run did.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The run's name in `ops`.
+    pub run_id: String,
+    /// The lake.
+    pub lake: String,
+    /// Each pipeline, in the order of the running.
+    pub pipelines: Vec<PipelineReport>,
+}
+
+/// How a pipeline ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// All of it is done.
+    Succeeded,
+    /// An error ended it.
+    Failed,
+    /// It was asked to stop.
+    Stopped,
+}
+
+impl Status {
+    /// The status as it stands in `ops.runs`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// What one pipeline did.
+#[derive(Debug, Serialize)]
+pub struct PipelineReport {
+    /// Its name.
+    pub pipeline: String,
+    /// How it ended.
+    pub status: Status,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long it took.
+    pub milliseconds: u64,
+    /// The sources, in order.
+    pub sources: Vec<SourceReport>,
+    /// The models, in order.
+    pub tables: Vec<TableReport>,
+    /// The expectations that were evaluated.
+    pub expectations: Vec<ExpectationReport>,
+    /// Why it did not end well.
+    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
+    pub error_text: Option<String>,
+    /// The same with all its causes.
+    #[serde(skip)]
+    pub error: Option<Error>,
+}
+
+/// What landed from one source.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceReport {
+    /// The Bronze table.
+    #[serde(serialize_with = "as_text")]
+    pub table: TableName,
+    /// The batch, when something was new.
+    pub batch: Option<i64>,
+    /// Whether this batch had been planned by an earlier run that did not finish it.
+    pub resumed: bool,
+    /// Files read.
+    pub files: u64,
+    /// Their bytes on disk.
+    pub bytes_read: u64,
+    /// Records in them: landed and quarantined.
+    pub records_read: u64,
+    /// Rows that are in Bronze now.
+    pub rows_landed: u64,
+    /// Of those, rows with something in `_rescued`.
+    pub rows_rescued: u64,
+    /// Records that are in `ops.quarantine` now.
+    pub records_quarantined: u64,
+    /// The files that were written.
+    pub files_written: u64,
+    /// Their bytes.
+    pub bytes_written: u64,
+    /// The version of the table afterwards.
+    pub version: u64,
+    /// How long it took.
+    pub milliseconds: u64,
+}
+
+/// What became of one model.
+#[derive(Clone, Debug, Serialize)]
+pub struct TableReport {
+    /// The table.
+    #[serde(serialize_with = "as_text")]
+    pub table: TableName,
+    /// How it was brought up to date: a strategy, or `none` when nothing was to do.
+    pub strategy: &'static str,
+    /// Why so.
+    pub reason: String,
+    /// Rows that its SELECT gave.
+    pub rows_in: u64,
+    /// Rows that were written.
+    pub rows_landed: u64,
+    /// Rows that were there before and went.
+    pub rows_replaced: u64,
+    /// Rows that an expectation put into quarantine.
+    pub rows_quarantined: u64,
+    /// Rows that an expectation left out.
+    pub rows_dropped: u64,
+    /// The files that were written.
+    pub files_written: u64,
+    /// Their bytes.
+    pub bytes_written: u64,
+    /// Rows in the table afterwards.
+    pub rows: Option<u64>,
+    /// The version of the table afterwards.
+    pub version: u64,
+    /// How long it took.
+    pub milliseconds: u64,
+}
+
+/// How one expectation was met.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExpectationReport {
+    /// The table.
+    #[serde(serialize_with = "as_text")]
+    pub table: TableName,
+    /// The expectation's name.
+    pub expectation: String,
+    /// The predicate.
+    pub check: String,
+    /// What happens to rows for which it is not true.
+    pub otherwise: &'static str,
+    /// Rows for which it is true.
+    pub passed: u64,
+    /// Rows for which it is false.
+    pub failed: u64,
+    /// Rows for which it is NULL; they count as not satisfying it.
+    pub unknown: u64,
+}
+
+impl Report {
+    pub(super) fn new(run_id: &str, lake: String) -> Self {
+        Self { run_id: run_id.to_owned(), lake, pipelines: Vec::new() }
+    }
+
+    /// The error that ended the run, if one did.
+    pub fn error(&self) -> Option<&Error> {
+        self.pipelines.iter().find_map(|pipeline| pipeline.error.as_ref())
+    }
+}
+
+impl PipelineReport {
+    pub(super) fn new(pipeline: &str, started_at: Timestamp) -> Self {
+        Self {
+            pipeline: pipeline.to_owned(),
+            status: Status::Succeeded,
+            started_at,
+            milliseconds: 0,
+            sources: Vec::new(),
+            tables: Vec::new(),
+            expectations: Vec::new(),
+            error_text: None,
+            error: None,
+        }
+    }
+
+    /// Records read, landed and quarantined from all sources.
+    pub fn records(&self) -> (u64, u64, u64) {
+        self.sources.iter().fold((0, 0, 0), |(read, landed, quarantined), source| {
+            (read + source.records_read, landed + source.rows_landed, quarantined + source.records_quarantined)
+        })
+    }
+
+    /// Whether any Bronze, Silver or Gold table has a new version.
+    pub fn wrote_anything(&self) -> bool {
+        self.sources.iter().any(|source| source.batch.is_some())
+            || self.tables.iter().any(|table| table.strategy != "none")
+    }
+}
+
+fn as_text<S: serde::Serializer>(table: &TableName, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(table)
+}

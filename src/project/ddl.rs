@@ -1,0 +1,132 @@
+//! `sql/bronze/*.sql`: one CREATE TABLE each, whose columns are what Bronze types a record by.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use datafusion::sql::sqlparser::ast::{
+    ArrayElemTypeDef, ColumnDef, DataType as SqlType, Statement, StructField,
+};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+use crate::name::is_identifier;
+
+use super::model::{Mistake, leading_comment, syntax_mistake};
+
+/// What a Bronze file declares.
+#[derive(Debug)]
+pub(super) struct Declaration {
+    pub description: String,
+    pub columns: SchemaRef,
+}
+
+/// Reads the CREATE TABLE of the table called `name`.
+///
+/// The types are those that JSON can hold: TEXT, BIGINT, DOUBLE, BOOLEAN, and ARRAY and STRUCT of
+/// them. Everything else, text in particular that means a time, is for Silver to read.
+pub(super) fn read(name: &str, text: &str) -> Result<Declaration, Vec<Mistake>> {
+    let statements = Parser::parse_sql(&GenericDialect {}, text).map_err(|e| vec![syntax_mistake(&e)])?;
+    let [Statement::CreateTable(create)] = statements.as_slice() else {
+        return Err(vec![Mistake::of_file("a Bronze file holds one CREATE TABLE and nothing else")]);
+    };
+    let mut mistakes = Vec::new();
+    let declared = create.name.to_string();
+    if declared != name && declared != format!("bronze.{name}") {
+        mistakes.push(
+            Mistake::of_file(format!("the file is called `{name}` but declares `{declared}`"))
+                .hint(format!("write CREATE TABLE {name}")),
+        );
+    }
+    let mut fields: Vec<Arc<Field>> = Vec::new();
+    for column in &create.columns {
+        match column_field(column) {
+            Ok(field) if fields.iter().any(|other| other.name() == field.name()) => {
+                mistakes.push(mistake_at(column, format!("column `{}` is declared twice", field.name())));
+            }
+            Ok(field) => fields.push(Arc::new(field)),
+            Err(message) => mistakes.push(mistake_at(column, message)),
+        }
+    }
+    if fields.is_empty() && mistakes.is_empty() {
+        mistakes.push(Mistake::of_file("the table has no columns"));
+    }
+    if mistakes.is_empty() {
+        Ok(Declaration { description: leading_comment(text), columns: Arc::new(Schema::new(fields)) })
+    } else {
+        Err(mistakes)
+    }
+}
+
+fn column_field(column: &ColumnDef) -> Result<Field, String> {
+    let name = &column.name.value;
+    if name.starts_with('_') {
+        return Err(format!("`{name}`: names that begin with `_` belong to the system columns"));
+    }
+    if !is_identifier(name) {
+        return Err(format!("`{name}`: use lower-case letters, digits and `_`"));
+    }
+    if let Some(option) = column.options.first() {
+        return Err(format!("`{name}`: Bronze takes what comes, so `{option}` has no place here"));
+    }
+    Ok(Field::new(name, arrow_type(&column.data_type)?, true))
+}
+
+fn arrow_type(declared: &SqlType) -> Result<DataType, String> {
+    Ok(match declared {
+        SqlType::Text | SqlType::Varchar(_) | SqlType::String(_) => DataType::Utf8,
+        SqlType::BigInt(_) | SqlType::Int64 => DataType::Int64,
+        SqlType::Double(_) | SqlType::DoublePrecision | SqlType::Float64 => DataType::Float64,
+        SqlType::Boolean | SqlType::Bool => DataType::Boolean,
+        SqlType::Array(
+            ArrayElemTypeDef::AngleBracket(item)
+            | ArrayElemTypeDef::SquareBracket(item, _)
+            | ArrayElemTypeDef::Parenthesis(item),
+        ) => DataType::List(Arc::new(Field::new("element", arrow_type(item)?, true))),
+        SqlType::Struct(fields, _) => {
+            DataType::Struct(fields.iter().map(struct_field).collect::<Result<Fields, _>>()?)
+        }
+        other => {
+            return Err(format!(
+                "type {other} is not one that JSON has: use TEXT, BIGINT, DOUBLE, BOOLEAN, ARRAY<…> or STRUCT<…>"
+            ));
+        }
+    })
+}
+
+fn struct_field(field: &StructField) -> Result<Field, String> {
+    let name = field.field_name.as_ref().ok_or("every field of a STRUCT needs a name")?;
+    Ok(Field::new(&name.value, arrow_type(&field.field_type)?, true))
+}
+
+fn mistake_at(column: &ColumnDef, message: String) -> Mistake {
+    let start = column.name.span.start;
+    Mistake {
+        line: usize::try_from(start.line).unwrap_or(0),
+        column: usize::try_from(start.column).unwrap_or(0),
+        message,
+        hint: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_types_are_read() {
+        let text = "-- Sessions\n-- as delivered\nCREATE TABLE t (a TEXT, n BIGINT, \
+                    e ARRAY<STRUCT<x TEXT, y DOUBLE>>)";
+        let declaration = read("t", text).unwrap();
+        assert_eq!(declaration.description, "Sessions as delivered");
+        let DataType::List(item) = declaration.columns.field(2).data_type() else { panic!() };
+        assert!(matches!(item.data_type(), DataType::Struct(fields) if fields.len() == 2));
+    }
+
+    #[test]
+    fn every_mistake_is_named_with_its_line() {
+        let text = "CREATE TABLE t (\n  a TIMESTAMP,\n  _b TEXT,\n  c BIGINT NOT NULL\n)";
+        let mistakes = read("t", text).unwrap_err();
+        let lines: Vec<_> = mistakes.iter().map(|mistake| mistake.line).collect();
+        assert_eq!(lines, [2, 3, 4]);
+    }
+}

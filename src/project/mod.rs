@@ -1,0 +1,216 @@
+//! What the user declared: pipelines, sources, models, expectations.
+//!
+//! [`Project::load`] reads `pipelines/*.toml` and `sql/<layer>/*.sql`; everything after the reading
+//! is pure. A project is either whole or refused with every problem of every file at once, so
+//! nothing is read or written on behalf of a project that has a mistake in it.
+
+mod ddl;
+mod graph;
+mod load;
+mod model;
+mod raw;
+mod resolve;
+
+use std::path::{Path, PathBuf};
+
+use arrow::datatypes::SchemaRef;
+
+use crate::error::{Error, Kind, Result};
+use crate::name::{TableName, did_you_mean};
+
+/// A directory of pipelines and models, checked as far as it can be without planning SQL.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// The directory that `path` settings are relative to.
+    pub root: PathBuf,
+    /// The pipelines, by name.
+    pub pipelines: Vec<Pipeline>,
+}
+
+/// One file of `pipelines/`: sources, and the models that are built from them.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// The file's name without `.toml`.
+    pub name: String,
+    /// The file, relative to the project.
+    pub file: String,
+    /// What it is for.
+    pub description: String,
+    /// When to run it, as a cron expression.
+    pub schedule: Option<String>,
+    /// Where records come from; each fills one Bronze table.
+    pub sources: Vec<Source>,
+    /// What is built, each after all that it reads.
+    pub models: Vec<Model>,
+}
+
+/// Where the records of one Bronze table come from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The Bronze table.
+    pub table: TableName,
+    /// The file of the table's DDL, relative to the project.
+    pub file: String,
+    /// The leading comment of the DDL.
+    pub description: String,
+    /// The declared columns, without the system columns.
+    pub columns: SchemaRef,
+    /// The file or directory that holds the records; relative to the project.
+    pub path: PathBuf,
+    /// Which records keep their exact text.
+    pub keep_raw: KeepRaw,
+}
+
+/// Which records keep their exact text in `_raw`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeepRaw {
+    /// Those with something rescued.
+    #[default]
+    Rescued,
+    /// All.
+    Always,
+}
+
+/// One SELECT that fills one table.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The table that it fills.
+    pub table: TableName,
+    /// The SQL file, relative to the project.
+    pub file: String,
+    /// The leading comment of the SQL.
+    pub description: String,
+    /// The SELECT as it was written.
+    pub sql: String,
+    /// The SELECT in a form that comments and layout do not change.
+    pub normal_sql: String,
+    /// The tables that it reads, each once, sorted.
+    pub reads: Vec<TableName>,
+    /// How the table is kept up to date.
+    pub strategy: Strategy,
+    /// The columns that identify what is replaced together.
+    pub by: Vec<String>,
+    /// The columns that the table's files are separated by.
+    pub partition_by: Vec<String>,
+    /// What its rows must satisfy.
+    pub expectations: Vec<Expectation>,
+    /// The place of the declaration: file and line.
+    pub declared_at: (String, usize),
+}
+
+/// How a table is kept up to date.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// New upstream rows are added.
+    Append,
+    /// Rows with the `by` values of new upstream rows are replaced; the newest record wins.
+    Upsert,
+    /// Groups with touched `by` values are computed anew.
+    Recompute,
+    /// Everything is computed anew.
+    #[default]
+    Full,
+}
+
+impl Strategy {
+    /// All strategies as they are written.
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("append", Self::Append),
+        ("upsert", Self::Upsert),
+        ("recompute", Self::Recompute),
+        ("full", Self::Full),
+    ];
+
+    /// The strategy as it is written in a pipeline.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Append => "append",
+            Self::Upsert => "upsert",
+            Self::Recompute => "recompute",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// A SQL predicate that rows of a model must satisfy.
+#[derive(Clone, Debug)]
+pub struct Expectation {
+    /// Its name, unique in its model.
+    pub name: String,
+    /// The predicate over the model's columns.
+    pub check: String,
+    /// What happens to a row for which it is not true.
+    pub otherwise: Outcome,
+    /// The place of the predicate: file and line.
+    pub declared_at: (String, usize),
+}
+
+/// What happens to a row that does not satisfy an expectation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is counted and kept.
+    Warn,
+    /// It is counted and left out.
+    Drop,
+    /// It goes to `ops.quarantine` instead.
+    Quarantine,
+    /// The table is not written and the run fails.
+    Fail,
+}
+
+impl Outcome {
+    /// All outcomes as they are written.
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("warn", Self::Warn),
+        ("drop", Self::Drop),
+        ("quarantine", Self::Quarantine),
+        ("fail", Self::Fail),
+    ];
+
+    /// The outcome as it is written in a pipeline.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Warn => "warn",
+            Self::Drop => "drop",
+            Self::Quarantine => "quarantine",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+impl Project {
+    /// Reads the project in directory `root`.
+    ///
+    /// Errors: `Missing` when there is no project; `Invalid` with every problem of every file.
+    pub fn load(root: &Path) -> Result<Self> {
+        let files = load::read(root)?;
+        let pipelines = resolve::resolve(&files)
+            .map_err(|problems| Error::problems("the project has mistakes", problems))?;
+        Ok(Self { root: root.to_owned(), pipelines })
+    }
+
+    /// The pipeline called `name`, or the only one, or all when no name is given.
+    pub fn select(&self, name: Option<&str>) -> Result<Vec<&Pipeline>> {
+        let Some(name) = name else { return Ok(self.pipelines.iter().collect()) };
+        let found: Vec<_> = self.pipelines.iter().filter(|pipeline| pipeline.name == name).collect();
+        if found.is_empty() {
+            let error = Error::new(Kind::Missing, "there is no such pipeline").at("pipeline", name);
+            let names = self.pipelines.iter().map(|pipeline| pipeline.name.as_str());
+            return Err(match did_you_mean(name, names) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            });
+        }
+        Ok(found)
+    }
+
+    /// All models of all pipelines, each after what it reads.
+    pub fn models(&self) -> impl Iterator<Item = &Model> {
+        self.pipelines.iter().flat_map(|pipeline| &pipeline.models)
+    }
+
+    /// All sources of all pipelines.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.pipelines.iter().flat_map(|pipeline| &pipeline.sources)
+    }
+}

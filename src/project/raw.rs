@@ -1,0 +1,208 @@
+//! `pipelines/*.toml` as written: every key with its place, unknown keys refused, no meaning yet.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::error::Problem;
+use crate::name::did_you_mean;
+
+use super::load::TextFile;
+
+/// A value and the line that it stands in.
+#[derive(Clone, Debug)]
+pub(super) struct At<T> {
+    pub value: T,
+    pub line: usize,
+    pub column: usize,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct RawPipeline {
+    pub description: Option<At<String>>,
+    pub schedule: Option<At<String>>,
+    pub sources: Vec<RawSource>,
+    pub models: Vec<RawModel>,
+}
+
+#[derive(Debug)]
+pub(super) struct RawSource {
+    pub name: At<String>,
+    pub path: Option<At<String>>,
+    pub keep_raw: Option<At<String>>,
+}
+
+#[derive(Debug)]
+pub(super) struct RawModel {
+    pub name: At<String>,
+    pub strategy: Option<At<String>>,
+    pub by: Vec<At<String>>,
+    pub partition_by: Vec<At<String>>,
+    pub expectations: Vec<RawExpectation>,
+}
+
+#[derive(Debug)]
+pub(super) struct RawExpectation {
+    pub name: At<String>,
+    pub check: Option<At<String>>,
+    pub otherwise: Option<At<String>>,
+}
+
+/// Reads one pipeline file; what is wrong with it is added to `problems`.
+pub(super) fn read(file: &TextFile, problems: &mut Vec<Problem>) -> RawPipeline {
+    let (table, errors) = DeTable::parse_recoverable(&file.text);
+    let mut reader = Reader { file, problems };
+    for error in &errors {
+        let at = error.span().unwrap_or(0..0);
+        reader.problem(&at, format!("this is not TOML: {}", error.message()), None);
+    }
+    if !errors.is_empty() {
+        return RawPipeline::default();
+    }
+    reader.pipeline(&table)
+}
+
+struct Reader<'a> {
+    file: &'a TextFile,
+    problems: &'a mut Vec<Problem>,
+}
+
+type Table<'a> = Spanned<DeTable<'a>>;
+
+impl Reader<'_> {
+    fn pipeline(&mut self, table: &Table<'_>) -> RawPipeline {
+        self.only(table.get_ref(), &["description", "schedule", "source", "model"]);
+        let mut raw = RawPipeline {
+            description: self.text(table.get_ref(), "description"),
+            schedule: self.text(table.get_ref(), "schedule"),
+            ..RawPipeline::default()
+        };
+        for (name, source) in self.tables(table.get_ref(), "source") {
+            raw.sources.push(self.source(name, source));
+        }
+        for (name, model) in self.tables(table.get_ref(), "model") {
+            raw.models.push(self.model(name, model));
+        }
+        raw
+    }
+
+    fn source(&mut self, name: At<String>, table: &DeTable<'_>) -> RawSource {
+        self.only(table, &["files"]);
+        let mut source = RawSource { name, path: None, keep_raw: None };
+        for (key, value) in table {
+            let (true, Some(files)) = (key.get_ref() == "files", value.get_ref().as_table()) else {
+                continue;
+            };
+            self.only(files, &["path", "keep-raw"]);
+            source.path = self.text(files, "path");
+            source.keep_raw = self.text(files, "keep-raw");
+        }
+        source
+    }
+
+    fn model(&mut self, name: At<String>, table: &DeTable<'_>) -> RawModel {
+        self.only(table, &["strategy", "by", "partition-by", "expect"]);
+        RawModel {
+            name,
+            strategy: self.text(table, "strategy"),
+            by: self.texts(table, "by"),
+            partition_by: self.texts(table, "partition-by"),
+            expectations: self
+                .tables(table, "expect")
+                .into_iter()
+                .map(|(name, expectation)| self.expectation(name, expectation))
+                .collect(),
+        }
+    }
+
+    fn expectation(&mut self, name: At<String>, table: &DeTable<'_>) -> RawExpectation {
+        self.only(table, &["check", "otherwise"]);
+        RawExpectation {
+            name,
+            check: self.text(table, "check"),
+            otherwise: self.text(table, "otherwise"),
+        }
+    }
+
+    /// Refuses every key of `table` that is not one of `known`.
+    fn only(&mut self, table: &DeTable<'_>, known: &[&str]) {
+        for key in table.keys() {
+            let name = key.get_ref().as_ref();
+            if !known.contains(&name) {
+                let hint = did_you_mean(name, known.iter().copied());
+                self.problem(&key.span(), format!("unknown key `{name}`"), hint);
+            }
+        }
+    }
+
+    fn text(&mut self, table: &DeTable<'_>, key: &str) -> Option<At<String>> {
+        let value = table.get(key)?;
+        let text = self.as_text(key, value)?;
+        Some(self.place(&value.span(), text))
+    }
+
+    fn texts(&mut self, table: &DeTable<'_>, key: &str) -> Vec<At<String>> {
+        let Some(value) = table.get(key) else { return Vec::new() };
+        let Some(array) = value.get_ref().as_array() else {
+            let message = format!("`{key}` is a list of names, not {}", value.get_ref().type_str());
+            self.problem(&value.span(), message, Some(format!("write {key} = [\"…\"]")));
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for item in array.iter() {
+            if let Some(text) = self.as_text(key, item) {
+                texts.push(self.place(&item.span(), text));
+            }
+        }
+        texts
+    }
+
+    fn as_text(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<String> {
+        let text = value.get_ref().as_str().map(str::to_owned);
+        if text.is_none() {
+            let message = format!("`{key}` is a text, not {}", value.get_ref().type_str());
+            self.problem(&value.span(), message, None);
+        }
+        text
+    }
+
+    /// The tables below `key`, with their names.
+    fn tables<'t>(&mut self, table: &'t DeTable<'_>, key: &str) -> Vec<(At<String>, &'t DeTable<'t>)> {
+        let Some(value) = table.get(key) else { return Vec::new() };
+        let Some(inner) = value.get_ref().as_table() else {
+            self.problem(&value.span(), format!("`{key}` is a table"), Some(format!("write [{key}.NAME]")));
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for (name, value) in inner {
+            match value.get_ref().as_table() {
+                Some(table) => found.push((self.place(&name.span(), name.get_ref().to_string()), table)),
+                None => {
+                    let message = format!("`{key}.{}` is a table", name.get_ref());
+                    self.problem(&value.span(), message, None);
+                }
+            }
+        }
+        found
+    }
+
+    fn place<T>(&self, span: &Range<usize>, value: T) -> At<T> {
+        let (line, column) = line_and_column(&self.file.text, span.start);
+        At { value, line, column }
+    }
+
+    fn problem(&mut self, span: &Range<usize>, message: String, hint: Option<String>) {
+        let At { line, column, .. } = self.place(span, ());
+        let file = self.file.path.clone();
+        self.problems.push(Problem { file, line, column, message, hint });
+    }
+}
+
+/// Line and column, both from 1, of the byte at `offset`.
+fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset.min(text.len())).unwrap_or(text);
+    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    let start = before.rfind('\n').map_or(0, |position| position + 1);
+    (line, before.len() - start + 1)
+}

@@ -1,0 +1,272 @@
+//! Pieces in, Bronze rows out.
+//!
+//! The common path: the record is parsed into a SIMD tape, every value is checked against its
+//! column, and only when all fit is anything appended. A record that does not pass is left to
+//! `exact`, whole: the two paths never share a row.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use simd_json::{Buffers, Node, Tape};
+
+use crate::error::{Error, Kind, Result};
+use crate::project::KeepRaw;
+use crate::runtime::Timestamp;
+
+use super::column::{Column, find};
+use super::{Piece, Quarantined, Records, exact, recover};
+
+/// Beyond this much JSON the rows so far should be taken: large batches make good row groups,
+/// endless ones make no progress.
+const ENOUGH: usize = 24 << 20;
+
+/// The Bronze table of `columns`: they, and the system columns.
+pub fn bronze_schema(columns: &Schema) -> SchemaRef {
+    let mut fields = columns.fields().to_vec();
+    let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    for (name, data_type) in [
+        ("_source", DataType::Utf8),
+        ("_position", DataType::Int64),
+        ("_batch", DataType::Int64),
+        ("_ingested_at", instant),
+        ("_rescued", DataType::Utf8),
+        ("_raw", DataType::Utf8),
+    ] {
+        fields.push(Arc::new(Field::new(name, data_type, true)));
+    }
+    Arc::new(Schema::new(fields))
+}
+
+/// What is the same for all rows of one ingestion.
+#[derive(Clone, Copy, Debug)]
+pub struct Lineage {
+    /// The batch that the rows belong to.
+    pub batch: i64,
+    /// When it is landed.
+    pub ingested_at: Timestamp,
+}
+
+/// Turns pieces into rows of one Bronze table; each core has its own.
+pub struct Decoder {
+    schema: SchemaRef,
+    declared: SchemaRef,
+    keep_raw: KeepRaw,
+    lineage: Lineage,
+    columns: Vec<Column>,
+    sources: StringBuilder,
+    positions: Int64Builder,
+    rescued: StringBuilder,
+    raw: StringBuilder,
+    rows: usize,
+    pending_bytes: usize,
+    quarantined: Vec<Quarantined>,
+    scratch: Scratch,
+}
+
+/// What the common path uses again for every record.
+#[derive(Default)]
+struct Scratch {
+    text: Vec<u8>,
+    buffers: Buffers,
+    tape: Option<Tape<'static>>,
+    /// For each column, where on the tape its value is; 0 when it has none.
+    places: Vec<usize>,
+}
+
+impl Decoder {
+    /// A decoder for the table that declares `columns`.
+    pub fn new(columns: &SchemaRef, keep_raw: KeepRaw, lineage: Lineage) -> Result<Self> {
+        Ok(Self {
+            schema: bronze_schema(columns),
+            declared: Arc::clone(columns),
+            keep_raw,
+            lineage,
+            columns: columns.fields().iter().map(|field| Column::new(field.data_type())).collect::<Result<_>>()?,
+            sources: StringBuilder::new(),
+            positions: Int64Builder::new(),
+            rescued: StringBuilder::new(),
+            raw: StringBuilder::new(),
+            rows: 0,
+            pending_bytes: 0,
+            quarantined: Vec::new(),
+            scratch: Scratch::default(),
+        })
+    }
+
+    /// Decodes the records of `piece`.
+    pub fn decode(&mut self, piece: &Piece) {
+        match &piece.records {
+            Records::Lines => self.lines(piece),
+            Records::Ranges(ranges) => {
+                for range in ranges {
+                    if !self.record(piece, range.clone()) {
+                        self.recover(piece, range);
+                    }
+                }
+            }
+            Records::Unreadable(reason) => self.quarantine(piece, 0..piece.bytes.len(), reason.clone()),
+        }
+    }
+
+    /// Whether there are enough rows to be worth taking.
+    pub fn is_full(&self) -> bool {
+        self.pending_bytes >= ENOUGH
+    }
+
+    /// How many rows were decoded and not taken.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The rows decoded since the last time.
+    pub fn take_rows(&mut self) -> Result<RecordBatch> {
+        let rows = std::mem::take(&mut self.rows);
+        self.pending_bytes = 0;
+        let mut arrays = self.columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>>>()?;
+        let instant = self.lineage.ingested_at.timestamp_micros();
+        let system: [ArrayRef; 6] = [
+            Arc::new(self.sources.finish()),
+            Arc::new(self.positions.finish()),
+            Arc::new(arrow::array::Int64Array::from_value(self.lineage.batch, rows)),
+            Arc::new(TimestampMicrosecondArray::from_value(instant, rows).with_timezone("UTC")),
+            Arc::new(self.rescued.finish()),
+            Arc::new(self.raw.finish()),
+        ];
+        arrays.extend(system);
+        RecordBatch::try_new(Arc::clone(&self.schema), arrays)
+            .map_err(|e| Error::new(Kind::Bug, "cannot build a batch of Bronze rows").because(e))
+    }
+
+    /// The records since the last time that became no rows.
+    pub fn take_quarantined(&mut self) -> Vec<Quarantined> {
+        std::mem::take(&mut self.quarantined)
+    }
+
+    fn lines(&mut self, piece: &Piece) {
+        let mut start = 0;
+        while start < piece.bytes.len() {
+            let rest = piece.bytes.get(start..).unwrap_or_default();
+            let end = memchr::memchr(b'\n', rest).map_or(piece.bytes.len(), |offset| start + offset);
+            self.line(piece, start..end);
+            start = end + 1;
+        }
+    }
+
+    fn line(&mut self, piece: &Piece, line: Range<usize>) {
+        let bytes = piece.bytes.get(line.clone()).unwrap_or_default();
+        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+        if bytes.trim_ascii().is_empty() {
+            return;
+        }
+        let range = line.start..line.start + bytes.len();
+        if self.record(piece, range.clone()) {
+            return;
+        }
+        match recover::objects_of_line(bytes) {
+            Some(objects) => {
+                for object in objects {
+                    let range = range.start + object.start..range.start + object.end;
+                    if !self.record(piece, range.clone()) {
+                        self.give_up(piece, range);
+                    }
+                }
+            }
+            None => self.give_up(piece, range),
+        }
+    }
+
+    /// Looks for whole records in what is not one.
+    fn recover(&mut self, piece: &Piece, range: &Range<usize>) {
+        let bytes = piece.bytes.get(range.clone()).unwrap_or_default();
+        for part in recover::parts(bytes, &piece.opening) {
+            let part = range.start + part.start..range.start + part.end;
+            if !self.record(piece, part.clone()) {
+                self.give_up(piece, part);
+            }
+        }
+    }
+
+    /// Decodes one record; `false` when it is none.
+    fn record(&mut self, piece: &Piece, range: Range<usize>) -> bool {
+        let text = piece.bytes.get(range.clone()).unwrap_or_default();
+        if self.common(text) {
+            self.rescued.append_null();
+            match (self.keep_raw, std::str::from_utf8(text)) {
+                (KeepRaw::Always, Ok(text)) => self.raw.append_value(text.trim_ascii()),
+                _ => self.raw.append_null(),
+            }
+        } else {
+            let Ok(record) = exact::parse(text) else { return false };
+            let rescued = exact::append(&mut self.columns, self.declared.fields(), &record);
+            if rescued.is_none() && self.keep_raw == KeepRaw::Rescued {
+                self.raw.append_null();
+            } else {
+                self.raw.append_value(record.text);
+            }
+            self.rescued.append_option(rescued);
+        }
+        self.sources.append_value(&piece.file);
+        self.positions.append_value(i64::try_from(piece.start + range.start as u64).unwrap_or(i64::MAX));
+        self.rows += 1;
+        self.pending_bytes += text.len();
+        true
+    }
+
+    /// The common path: appends a record all of whose values fit; otherwise does nothing.
+    fn common(&mut self, text: &[u8]) -> bool {
+        let Scratch { text: copy, buffers, tape: kept, places } = &mut self.scratch;
+        copy.clear();
+        copy.extend_from_slice(text);
+        let mut tape: Tape<'_> = kept.take().unwrap_or_else(Tape::null).reset();
+        let fits = simd_json::fill_tape(copy, buffers, &mut tape).is_ok()
+            && locate(&self.declared, &self.columns, &tape.0, places).is_some();
+        if fits {
+            for (column, place) in self.columns.iter_mut().zip(places.iter()) {
+                match tape.0.get(*place..) {
+                    Some(nodes) if *place > 0 => drop(column.append(nodes)),
+                    _ => column.append_null(),
+                }
+            }
+        }
+        *kept = Some(tape.reset());
+        fits
+    }
+
+    /// Puts a record into quarantine, with the parser's own words for why.
+    fn give_up(&mut self, piece: &Piece, range: Range<usize>) {
+        let text = piece.bytes.get(range.clone()).unwrap_or_default();
+        let reason = exact::parse(text).err().unwrap_or_default();
+        self.quarantine(piece, range, reason);
+    }
+
+    fn quarantine(&mut self, piece: &Piece, range: Range<usize>, reason: String) {
+        self.quarantined.push(Quarantined {
+            file: Arc::clone(&piece.file),
+            position: piece.start + range.start as u64,
+            reason,
+            bytes: piece.bytes.get(range).unwrap_or_default().to_vec(),
+        });
+    }
+}
+
+/// Finds each column's value on the tape of one object; nothing when a key is unknown or stands
+/// twice, or a value does not fit.
+fn locate(declared: &Schema, columns: &[Column], nodes: &[Node<'_>], places: &mut Vec<usize>) -> Option<()> {
+    let Some(Node::Object { len, .. }) = nodes.first() else { return None };
+    places.clear();
+    places.resize(columns.len(), 0);
+    let mut used = 1;
+    for expected in 0..*len {
+        let Node::String(key) = nodes.get(used)? else { return None };
+        let index = find(declared.fields(), key, expected)?;
+        let place = places.get_mut(index)?;
+        if *place != 0 {
+            return None;
+        }
+        *place = used + 1;
+        used += 1 + columns.get(index)?.fits(nodes.get(used + 1..)?)?;
+    }
+    Some(())
+}

@@ -1,0 +1,216 @@
+//! The decoder's other path: every rule, no hurry.
+//!
+//! A value is appended as it is or not at all. What is not appended is rescued: its path, its
+//! exact text and the reason, so that the record can be rebuilt from its row.
+
+use std::collections::HashMap;
+
+use arrow::datatypes::Fields;
+use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::column::{Column, StructColumn, find};
+
+/// A record whose text is valid JSON.
+pub(super) struct Record<'a> {
+    /// Its text without white space around it.
+    pub text: &'a str,
+    entries: Vec<(String, &'a RawValue)>,
+}
+
+/// Reads `bytes` as one record; the error says why it is none.
+pub(super) fn parse(bytes: &[u8]) -> Result<Record<'_>, String> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|e| format!("not UTF-8 from byte {} of the record on", e.valid_up_to()))?
+        .trim_ascii();
+    let value: &RawValue = serde_json::from_str(text).map_err(|e| format!("not JSON: {e}"))?;
+    if !value.get().starts_with('{') {
+        return Err(format!("a record is an object, this is {}", kind_of(value.get())));
+    }
+    let Entries(entries) = serde_json::from_str(text).map_err(|e| format!("not JSON: {e}"))?;
+    Ok(Record { text, entries })
+}
+
+/// Appends a row to `columns`, which `declared` names; gives the JSON list of what was rescued.
+pub(super) fn append(columns: &mut [Column], declared: &Fields, record: &Record<'_>) -> Option<String> {
+    let mut rescue = Rescue::default();
+    let known = last_of_each(&record.entries, |key| find(declared, key, 0), "", &mut rescue);
+    for (index, column) in columns.iter_mut().enumerate() {
+        match (known.get(&index), declared.get(index)) {
+            (Some(raw), Some(field)) => append_value(column, raw.get(), field.name(), &mut rescue),
+            _ => column.append_null(),
+        }
+    }
+    rescue.into_json()
+}
+
+/// For each known key its last value; unknown keys and overridden values are rescued.
+fn last_of_each<'a>(
+    entries: &[(String, &'a RawValue)],
+    find: impl Fn(&str) -> Option<usize>,
+    parent: &str,
+    rescue: &mut Rescue,
+) -> HashMap<usize, &'a RawValue> {
+    let mut known = HashMap::new();
+    for (key, value) in entries {
+        match find(key) {
+            Some(index) => {
+                if let Some(earlier) = known.insert(index, *value) {
+                    rescue.add(join(parent, key), earlier.get(), "duplicate key");
+                }
+            }
+            None => rescue.add(join(parent, key), value.get(), "unknown field"),
+        }
+    }
+    known
+}
+
+fn append_value(column: &mut Column, raw: &str, path: &str, rescue: &mut Rescue) {
+    if raw == "null" {
+        return column.append_null();
+    }
+    let fits = match &mut *column {
+        Column::Text(builder) => {
+            serde_json::from_str::<String>(raw).map(|text| builder.append_value(text)).is_ok()
+        }
+        Column::Boolean(builder) => raw.parse().map(|flag| builder.append_value(flag)).is_ok(),
+        Column::Integer(builder) => {
+            is_whole_number(raw) && raw.parse().map(|number| builder.append_value(number)).is_ok()
+        }
+        Column::Decimal(builder) => {
+            exact_double(raw).map(|number| builder.append_value(number)).is_some()
+        }
+        Column::List(list) => match serde_json::from_str::<Vec<&RawValue>>(raw) {
+            Ok(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    append_value(&mut list.items, item.get(), &format!("{path}[{index}]"), rescue);
+                }
+                list.end(true);
+                true
+            }
+            Err(_) => false,
+        },
+        Column::Struct(row) => match serde_json::from_str::<Entries<'_>>(raw) {
+            Ok(Entries(entries)) => {
+                append_struct(row, &entries, path, rescue);
+                true
+            }
+            Err(_) => false,
+        },
+    };
+    if !fits {
+        let reason = misfit(column, raw);
+        column.append_null();
+        rescue.add(path.to_owned(), raw, &reason);
+    }
+}
+
+fn append_struct(row: &mut StructColumn, entries: &[(String, &RawValue)], path: &str, rescue: &mut Rescue) {
+    let known = last_of_each(entries, |key| row.find(key, 0), path, rescue);
+    let names: Vec<String> = row.names();
+    for (index, (column, name)) in row.columns.iter_mut().zip(names).enumerate() {
+        match known.get(&index) {
+            Some(raw) => append_value(column, raw.get(), &join(path, &name), rescue),
+            None => column.append_null(),
+        }
+    }
+    row.end();
+}
+
+/// Why `raw` is no value of the column.
+fn misfit(column: &Column, raw: &str) -> String {
+    let wanted = column.type_name();
+    let kind = kind_of(raw);
+    let is_number = matches!(column, Column::Integer(_)) && kind == "integer"
+        || matches!(column, Column::Decimal(_)) && matches!(kind, "integer" | "decimal");
+    if is_number {
+        format!("out of range for {wanted}")
+    } else {
+        format!("expected {wanted}, found {kind}")
+    }
+}
+
+fn kind_of(raw: &str) -> &'static str {
+    match raw.as_bytes().first() {
+        Some(b'"') => "string",
+        Some(b't' | b'f') => "boolean",
+        Some(b'n') => "null",
+        Some(b'[') => "array",
+        Some(b'{') => "object",
+        _ if is_whole_number(raw) => "integer",
+        _ => "decimal",
+    }
+}
+
+fn is_whole_number(raw: &str) -> bool {
+    let digits = raw.strip_prefix('-').unwrap_or(raw);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The number as a DOUBLE: a whole number only when it is exactly that number, any other as the
+/// nearest DOUBLE, which is what its text means.
+fn exact_double(raw: &str) -> Option<f64> {
+    if !raw.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+        return None;
+    }
+    let number: f64 = raw.parse().ok()?;
+    let is_exact = !is_whole_number(raw) || number.abs() <= 9_007_199_254_740_992.0;
+    (number.is_finite() && is_exact).then_some(number)
+}
+
+/// `parent.key`, with the key in quotes where it could be mistaken for a path.
+fn join(parent: &str, key: &str) -> String {
+    let is_plain = !key.is_empty() && !key.contains(['.', '[', ']', '"']);
+    match (parent.is_empty(), is_plain) {
+        (true, true) => key.to_owned(),
+        (false, true) => format!("{parent}.{key}"),
+        (_, false) => format!("{parent}[{}]", serde_json::Value::from(key)),
+    }
+}
+
+/// What did not fit, as it is written into `_rescued`.
+#[derive(Default)]
+struct Rescue(String);
+
+impl Rescue {
+    fn add(&mut self, path: String, raw: &str, reason: &str) {
+        self.0.push(if self.0.is_empty() { '[' } else { ',' });
+        let path = serde_json::Value::from(path);
+        let reason = serde_json::Value::from(reason);
+        self.0.push_str(&format!("{{\"path\":{path},\"value\":{raw},\"reason\":{reason}}}"));
+    }
+
+    fn into_json(mut self) -> Option<String> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.push(']');
+        Some(self.0)
+    }
+}
+
+/// The entries of an object in their order, with duplicates.
+struct Entries<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Entries<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Entries<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}

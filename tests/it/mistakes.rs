@@ -1,0 +1,155 @@
+//! What a user gets wrong: a clear error that names the place, the right exit code, nothing lost.
+
+use std::fs;
+
+use crate::support::{Bench, session};
+
+#[test]
+fn a_mistyped_column_is_named_with_file_line_and_nearest_name() {
+    let bench = Bench::new();
+    bench.edit("sql/silver/visit_count.sql", "sum(visit_count)", "sum(visit_cuont)");
+    let ended = bench.command(&["run"]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.err.contains("sql/silver/visit_count.sql:4:"), "{}", ended.err);
+    assert!(ended.err.contains("did you mean `visit_count`?"), "{}", ended.err);
+    assert!(!bench.path("lake").exists(), "something was written");
+}
+
+#[test]
+fn every_problem_of_every_file_comes_at_once() {
+    let bench = Bench::new();
+    bench.edit("sql/silver/visit_count.sql", "FROM silver.sessions", "FROM silver.session");
+    bench.edit("sql/gold/conversions.sql", "GROUP BY session_date, element_id, event_type\n", "GRUOP BY 1\n");
+    bench.edit("pipelines/web_traffic.toml", "schedule =", "schedul =");
+    fs::write(bench.path("sql/gold/orphan.sql"), "SELECT 1 AS one").unwrap();
+    fs::remove_file(bench.path("sql/gold/session_durations.sql")).unwrap();
+    let err = bench.command(&["run"]).err;
+    for wanted in [
+        "pipelines/web_traffic.toml:3:1: unknown key `schedul` (did you mean `schedule`?)",
+        "sql/silver/visit_count.sql:8: there is no table `silver.session` (did you mean `silver.sessions`?)",
+        "sql/gold/conversions.sql:",
+        "does not parse",
+        "sql/gold/orphan.sql: no pipeline declares `gold.orphan`",
+        "`gold.session_durations` has no file sql/gold/session_durations.sql",
+    ] {
+        assert!(err.contains(wanted), "{wanted}\nis not in\n{err}");
+    }
+}
+
+#[test]
+fn models_that_read_each_other_are_refused() {
+    let bench = Bench::new();
+    bench.edit("sql/silver/sessions.sql", "FROM typed", "FROM typed WHERE user_id IN (SELECT user_id FROM silver.visit_count)");
+    let ended = bench.command(&["run"]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.err.contains("models read each other: silver.sessions → silver.visit_count → silver.sessions"), "{}", ended.err);
+}
+
+#[test]
+fn an_expectation_over_an_unknown_column_is_named_with_its_line() {
+    let bench = Bench::new();
+    bench.edit("pipelines/web_traffic.toml", "check = \"session_date IS NOT NULL\"", "check = \"session_dat IS NOT NULL\"");
+    let err = bench.command(&["run"]).err;
+    assert!(err.contains("pipelines/web_traffic.toml:23: there is no column `session_dat` (did you mean `session_date`?)"), "{err}");
+}
+
+#[test]
+fn a_missing_source_folder_is_missing() {
+    let bench = Bench::new();
+    let ended = bench.command(&["run", "--source", "web_sessions=/nowhere/at/all"]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.err.contains("/nowhere/at/all"), "{}", ended.err);
+    assert!(ended.err.contains("hint: "), "{}", ended.err);
+}
+
+#[test]
+fn a_name_that_does_not_exist_gets_the_nearest_one() {
+    let bench = Bench::new();
+    bench.land("a.json", session(1).to_string());
+    bench.run();
+    for (arguments, wanted) in [
+        (["run", "web_trafic"].as_slice(), "did you mean `web_traffic`?"),
+        (&["run", "--source", "web_session=x"], "did you mean `web_sessions`?"),
+        (&["sql", "SELECT * FROM silver.sesions"], "did you mean `silver.sessions`?"),
+        (&["sql", "SELECT sesion_id FROM silver.sessions"], "did you mean `session_id`?"),
+        (&["tables", "describe", "gold.conversion"], "did you mean `gold.conversions`?"),
+    ] {
+        let ended = bench.command(arguments);
+        assert_eq!(ended.code, 2, "{arguments:?}: {}", ended.err);
+        assert!(ended.err.contains(wanted), "{arguments:?}: {}", ended.err);
+    }
+}
+
+#[test]
+fn a_run_that_failed_is_continued_by_the_next() {
+    let bench = Bench::new();
+    bench.land("a.json", session(1).to_string());
+    bench.edit("sql/gold/page_engagement.sql", "count(*) AS sessions,", "CAST(substr(page_path, 1, 3) AS BIGINT) AS sessions,");
+    let ended = bench.command(&["run"]);
+    assert_eq!(ended.code, 4, "{}", ended.err);
+    assert!(ended.err.contains("gold.page_engagement"), "{}", ended.err);
+    assert_eq!(bench.value("SELECT status FROM ops.runs"), "failed");
+    bench.edit("sql/gold/page_engagement.sql", "CAST(substr(page_path, 1, 3) AS BIGINT) AS sessions,", "count(*) AS sessions,");
+    bench.run();
+    assert_eq!(bench.value("SELECT count(*) FROM bronze.web_sessions"), 1);
+    assert_eq!(bench.value("SELECT sum(sessions) FROM gold.page_engagement"), 1);
+}
+
+#[test]
+fn queries_only_read() {
+    let bench = Bench::new();
+    bench.land("a.json", session(1).to_string());
+    bench.run();
+    let before = bench.versions();
+    for sql in [
+        "INSERT INTO silver.visit_count SELECT * FROM silver.visit_count",
+        "CREATE TABLE gold.x AS SELECT 1",
+        "COPY silver.visit_count TO '/tmp/clickwatch-never.parquet'",
+        "CREATE EXTERNAL TABLE gold.x STORED AS CSV LOCATION '/etc/passwd'",
+        "DROP TABLE silver.visit_count",
+        "SET datafusion.execution.batch_size = 1",
+        "DELETE FROM silver.visit_count",
+    ] {
+        assert_eq!(bench.command(&["sql", sql]).code, 2, "{sql}");
+    }
+    assert_eq!(bench.versions(), before);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_without_permission_is_denied() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let bench = Bench::new();
+    bench.land("a.json", session(1).to_string());
+    fs::create_dir(bench.path("lake")).unwrap();
+    let lock = |mode| fs::set_permissions(bench.path("lake"), fs::Permissions::from_mode(mode)).unwrap();
+    lock(0o500);
+    if fs::write(bench.path("lake/probe"), "").is_ok() {
+        // The superuser may write everywhere.
+        println!("skipped: this user is not bound by permissions");
+        return;
+    }
+    let ended = bench.command(&["run"]);
+    lock(0o700);
+    assert_eq!(ended.code, 3, "{}", ended.err);
+    assert!(ended.err.contains("bronze.web_sessions") || ended.err.contains("lake"), "{}", ended.err);
+    bench.run();
+    assert_eq!(bench.value("SELECT count(*) FROM bronze.web_sessions"), 1);
+}
+
+#[test]
+fn a_changed_declaration_of_what_has_landed_is_refused() {
+    let bench = Bench::new();
+    bench.land("a.json", session(1).to_string());
+    bench.run();
+    bench.edit("sql/bronze/web_sessions.sql", "    conversion BOOLEAN", "    conversion BOOLEAN,\n    experiment TEXT");
+    bench.land("b.json", "{\"session_id\":\"n\",\"user_id\":\"u\",\"timestamp\":\"2025-07-01T00:00:00Z\",\"experiment\":\"b-17\"}");
+    bench.run();
+    assert_eq!(bench.value("SELECT count(*) FROM bronze.web_sessions WHERE experiment IS NULL"), 1);
+    bench.edit("sql/bronze/web_sessions.sql", "visit_count BIGINT", "visit_count TEXT");
+    bench.edit("sql/silver/visit_count.sql", "sum(visit_count)", "sum(CAST(visit_count AS BIGINT))");
+    bench.land("c.json", session(3).to_string());
+    let ended = bench.command(&["run"]);
+    assert_eq!(ended.code, 2, "{}", ended.err);
+    assert!(ended.err.contains("column=`visit_count`"), "{}", ended.err);
+}

@@ -1,0 +1,183 @@
+//! A project and a lake in a temporary directory, driven through the same door as users'.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What a command printed and how it ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: u8,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ended {
+    /// The output of a command that must have succeeded.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{}\n{}", self.out, self.err);
+        self.out
+    }
+}
+
+/// A project with the shipped pipelines, a landing directory, and a lake that is not there yet.
+pub struct Bench {
+    directory: TempDir,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        let bench = Self { directory: tempfile::tempdir().unwrap() };
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR"));
+        copy(&shipped.join("pipelines"), &bench.path("pipelines"));
+        copy(&shipped.join("sql"), &bench.path("sql"));
+        fs::create_dir_all(bench.landing()).unwrap();
+        bench
+    }
+
+    /// A path inside of the bench.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Where the shipped pipeline looks for sessions.
+    pub fn landing(&self) -> PathBuf {
+        self.path("sample_data/web_sessions")
+    }
+
+    /// Puts a file into the landing directory.
+    pub fn land(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.landing().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::File::create(path).unwrap().write_all(content.as_ref()).unwrap();
+    }
+
+    /// Changes a file of the project.
+    #[track_caller]
+    pub fn edit(&self, name: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.path(name)).unwrap();
+        assert!(text.contains(from), "{name} does not hold {from:?}");
+        fs::write(self.path(name), text.replace(from, to)).unwrap();
+    }
+
+    /// Runs a command on this project and lake.
+    pub fn command(&self, arguments: &[&str]) -> Ended {
+        let project = self.directory.path().to_str().unwrap().to_owned();
+        let lake = self.path("lake").to_str().unwrap().to_owned();
+        let mut all = vec!["clickwatch".to_owned()];
+        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        all.extend(["--project".into(), project, "--lake".into(), lake, "--memory".into(), "1GiB".into()]);
+        let (mut out, mut err) = (Buffer::default(), Buffer::default());
+        let code = clickwatch::cli::main_with(all.into_iter().map(Into::into), &mut out, &mut err);
+        Ended { code, out: out.text(), err: err.text() }
+    }
+
+    /// Runs the pipeline and gives its part of the report.
+    #[track_caller]
+    pub fn run(&self) -> Value {
+        let report: Value = serde_json::from_str(&self.command(&["run", "--format", "json"]).ok()).unwrap();
+        report["pipelines"][0].clone()
+    }
+
+    /// The rows of a query.
+    #[track_caller]
+    pub fn query(&self, sql: &str) -> Vec<Value> {
+        serde_json::from_str(&self.command(&["sql", "--format", "json", sql]).ok()).unwrap()
+    }
+
+    /// The one value of a query.
+    #[track_caller]
+    pub fn value(&self, sql: &str) -> Value {
+        let rows = self.query(sql);
+        assert_eq!(rows.len(), 1, "{sql}");
+        rows[0].as_object().unwrap().values().next().unwrap().clone()
+    }
+
+    /// The names of all tables of a layer, and their versions.
+    pub fn versions(&self) -> Vec<(String, u64)> {
+        let listing = self.command(&["tables", "list", "--format", "json"]).ok();
+        let rows: Vec<Value> = serde_json::from_str(&listing).unwrap();
+        rows.iter()
+            .map(|row| (row["table"].as_str().unwrap().to_owned(), row["version"].as_u64().unwrap()))
+            .collect()
+    }
+
+    /// All rows of a table as sorted lines, without the columns that name where a row came from.
+    pub fn content(&self, table: &str) -> Vec<String> {
+        let mut lines: Vec<String> = self
+            .query(&format!("SELECT * FROM {table}"))
+            .into_iter()
+            .map(|mut row| {
+                row.as_object_mut().unwrap().retain(|name, _| !name.starts_with('_'));
+                row.to_string()
+            })
+            .collect();
+        lines.sort();
+        lines
+    }
+}
+
+/// A report's entry about one table.
+#[track_caller]
+pub fn entry<'a>(report: &'a Value, table: &str) -> &'a Value {
+    let entries = ["sources", "tables"].into_iter().filter_map(|part| report[part].as_array()).flatten();
+    entries.into_iter().find(|entry| entry["table"] == table).unwrap_or_else(|| panic!("no {table} in {report:#}"))
+}
+
+/// A session record.
+pub fn session(number: u64) -> Value {
+    serde_json::json!({
+        "session_id": format!("s-{number}"),
+        "user_id": format!("u-{}", number % 7),
+        "timestamp": format!("2025-07-{:02}T10:{:02}:00Z", 1 + number % 5, number % 60),
+        "user_agent": "Browser/1.0 \"quoted\" \\ / ü",
+        "device_type": "mobile", "os": "iOS", "browser": "Safari",
+        "page_url": "/product-idea-page?x=1#top", "referrer": "techpro",
+        "utm_source": "instagram", "utm_medium": "ad", "utm_campaign": "newidea_july",
+        "events": (0..number % 4).map(|event| serde_json::json!({
+            "event_type": if event == 0 { "click" } else { "submit" },
+            "element_id": format!("b{event}"),
+            "timestamp": format!("2025-07-01T10:00:{:02}Z", event),
+        })).collect::<Vec<_>>(),
+        "time_spent_seconds": number * 3, "is_returning_visitor": number % 2 == 0,
+        "visit_count": number % 3 + 1, "bounce": false, "conversion": number % 5 == 0,
+    })
+}
+
+#[derive(Clone, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Buffer {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
