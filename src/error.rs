@@ -149,7 +149,9 @@ impl Error {
         let full = is_full(&source);
         let error = Self::new(kind, what).because(source);
         if full {
-            error.hint("free some space, then run again: what was committed stays, the rest is done anew")
+            error.hint(
+                "free some space, then run again: what was committed stays, the rest is done anew",
+            )
         } else {
             error
         }

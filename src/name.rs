@@ -91,9 +91,9 @@ impl FromStr for TableName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (layer, name) = text
-            .split_once('.')
-            .ok_or_else(|| format!("`{text}` is no table: write layer.table, as in silver.sessions"))?;
+        let (layer, name) = text.split_once('.').ok_or_else(|| {
+            format!("`{text}` is no table: write layer.table, as in silver.sessions")
+        })?;
         Self::new(layer.parse()?, name)
     }
 }
@@ -107,10 +107,7 @@ pub fn is_identifier(text: &str) -> bool {
 }
 
 /// The candidate nearest to `wanted`, when one is near enough to be what was meant.
-pub fn nearest<'a>(
-    wanted: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(wanted, candidate), candidate))

@@ -5,7 +5,7 @@ WITH exploded AS (
     SELECT
         *,
         unnest_outer(events) AS event,
-        unnest_outer(range(0, coalesce(array_length(events), 0))) AS event_index
+        unnest_outer(range(0, CAST(coalesce(array_length(events), 0) AS BIGINT))) AS event_index
     FROM silver.sessions
 )
 SELECT
@@ -24,7 +24,7 @@ SELECT
     visit_count,
     event['element_id'] AS element_id,
     arrow_try_cast(event['timestamp'], 'Timestamp(Microsecond, Some("UTC"))') AS event_timestamp,
-    CAST(event_index AS BIGINT) AS event_index,
+    event_index,
     utm_medium,
     utm_campaign,
     bounce,

@@ -38,7 +38,8 @@ pub(super) fn run(mut context: Context<'_>, arguments: &Arguments) -> Result<()>
         let Some(file) = Embedded::get(&name) else { continue };
         let path = directory.join(&*name);
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(|e| Error::io("cannot create a directory", parent, e))?;
+            fs::create_dir_all(parent)
+                .map_err(|e| Error::io("cannot create a directory", parent, e))?;
         }
         fs::write(&path, &file.data).map_err(|e| Error::io("cannot write a file", &path, e))?;
         files += 1;
@@ -54,8 +55,8 @@ fn refuse_full(directory: &Path) -> Result<()> {
         Ok(mut entries) => match entries.next() {
             None => Ok(()),
             Some(_) => Err(Error::new(Kind::Invalid, "the directory is not empty")
-            .at("directory", directory.display())
-            .hint("name another one: nothing is overwritten")),
+                .at("directory", directory.display())
+                .hint("name another one: nothing is overwritten")),
         },
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(e) => Err(Error::io("cannot look into the directory", directory, e)),

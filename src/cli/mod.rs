@@ -36,10 +36,22 @@ struct Command {
 #[derive(Clone, Debug, Args)]
 struct Place {
     /// The project: a directory with `pipelines` and `sql`
-    #[arg(long, global = true, value_name = "DIR", default_value = ".", env = "CLICKWATCH_PROJECT")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = ".",
+        env = "CLICKWATCH_PROJECT"
+    )]
     project: PathBuf,
     /// The lake: a directory, or a URL such as s3://bucket/lake
-    #[arg(long, global = true, value_name = "URL", default_value = "./lake", env = "CLICKWATCH_LAKE")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        default_value = "./lake",
+        env = "CLICKWATCH_LAKE"
+    )]
     lake: String,
     /// Memory to work in, as 1GiB [default: half of what the machine or control group has]
     #[arg(long, global = true, value_name = "SIZE", value_parser = parse_size, env = "CLICKWATCH_MEMORY")]
@@ -101,7 +113,8 @@ pub fn main_with(
     let command = match Command::try_parse_from(arguments) {
         Ok(command) => command,
         Err(error) => {
-            let printed = if error.use_stderr() { write!(err, "{error}") } else { write!(out, "{error}") };
+            let printed =
+                if error.use_stderr() { write!(err, "{error}") } else { write!(out, "{error}") };
             // Whoever closed the pipe has seen enough of the help.
             drop(printed);
             return u8::try_from(error.exit_code()).unwrap_or(2);

@@ -70,13 +70,20 @@ impl<'a> Output<'a> {
     }
 
     /// A printer of rows.
-    pub(super) fn rows(&mut self, format: RowFormat, schema: &arrow::datatypes::SchemaRef) -> Result<RowPrinter<'_>> {
+    pub(super) fn rows(
+        &mut self,
+        format: RowFormat,
+        schema: &arrow::datatypes::SchemaRef,
+    ) -> Result<RowPrinter<'_>> {
         let out: &mut (dyn Write + Send) = self.out;
         Ok(match format {
-            RowFormat::Table => RowPrinter::Table { out, batches: vec![RecordBatch::new_empty(schema.clone())] },
-            RowFormat::Csv => RowPrinter::Csv(Box::new(
-                arrow::csv::WriterBuilder::new().with_header(true).build(out),
-            ), RecordBatch::new_empty(schema.clone())),
+            RowFormat::Table => {
+                RowPrinter::Table { out, batches: vec![RecordBatch::new_empty(schema.clone())] }
+            }
+            RowFormat::Csv => RowPrinter::Csv(
+                Box::new(arrow::csv::WriterBuilder::new().with_header(true).build(out)),
+                RecordBatch::new_empty(schema.clone()),
+            ),
             RowFormat::Json => RowPrinter::Json(Box::new(
                 arrow::json::WriterBuilder::new()
                     .with_explicit_nulls(true)
@@ -121,7 +128,8 @@ impl RowPrinter<'_> {
         match self {
             Self::Table { out, batches } => {
                 let options = FormatOptions::default().with_display_error(true).with_null("");
-                let table = pretty_format_batches_with_options(&batches, &options).map_err(|e| row_error(&e))?;
+                let table = pretty_format_batches_with_options(&batches, &options)
+                    .map_err(|e| row_error(&e))?;
                 writeln!(out, "{table}").and_then(|()| out.flush()).map_err(print_error)
             }
             Self::Csv(mut writer, empty) => {
@@ -163,7 +171,10 @@ pub(super) fn is_closed_pipe(error: &Error) -> bool {
 fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(cause) = next {
-        if cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe) {
+        if cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
+        {
             return true;
         }
         next = cause.source();

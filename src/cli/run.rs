@@ -10,7 +10,9 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::error::{Error, Kind, Result};
-use crate::pipeline::{Options, PipelineReport, Progress, Report, Runner, SourceReport, Status, Step, TableReport};
+use crate::pipeline::{
+    Options, PipelineReport, Progress, Report, Runner, SourceReport, Status, Step, TableReport,
+};
 use crate::runtime::Clock;
 
 use super::Context;
@@ -107,7 +109,9 @@ fn summary(pipeline: &PipelineReport, lake: &str) -> String {
     let what = match pipeline.status {
         Status::Failed => "failed".to_owned(),
         Status::Stopped => "stopped".to_owned(),
-        Status::Succeeded if !pipeline.wrote_anything() => "nothing new: no table has a new version".to_owned(),
+        Status::Succeeded if !pipeline.wrote_anything() => {
+            "nothing new: no table has a new version".to_owned()
+        }
         Status::Succeeded => format!(
             "{} records read = {} landed + {} quarantined; {} rows with rescued values",
             grouped(read),
@@ -212,9 +216,12 @@ impl Progress for Terminal {
                 read_bytes,
                 "{spinner} {msg:28} {bar:30} {bytes} of {total_bytes} ({bytes_per_sec}, {eta} left)",
             ),
-            Step::Build { table, rows } => {
-                (ProgressBar::no_length(), table.to_string(), rows, "{spinner} {msg:28} {human_pos} rows ({elapsed})")
-            }
+            Step::Build { table, rows } => (
+                ProgressBar::no_length(),
+                table.to_string(),
+                rows,
+                "{spinner} {msg:28} {human_pos} rows ({elapsed})",
+            ),
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);

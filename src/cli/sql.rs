@@ -69,15 +69,19 @@ pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Resul
     let session = context.engine()?.session(LakeCatalog::open(&lake, at.clone()).await?);
     let named = session.tables_of(&query)?;
     if let Some(table) = at.keys().find(|table| !named.contains(table)) {
-        return Err(Error::new(Kind::Invalid, "the query does not read the table whose state was chosen")
-            .at("table", table));
+        return Err(Error::new(
+            Kind::Invalid,
+            "the query does not read the table whose state was chosen",
+        )
+        .at("table", table));
     }
     let stop = context.stop.clone();
     stop.or_stopped(async {
         let plan = session.plan(&query).await?;
         let physical = session.physical(&plan).await?;
         let mut rows = session.execute_all(Arc::clone(&physical))?;
-        let mut left = if arguments.format == RowFormat::Table { arguments.rows } else { usize::MAX };
+        let mut left =
+            if arguments.format == RowFormat::Table { arguments.rows } else { usize::MAX };
         let mut printer = context.output.rows(arguments.format, &physical.schema())?;
         let mut cut = false;
         while let Some(batch) =
@@ -92,7 +96,10 @@ pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Resul
         }
         printer.finish()?;
         if cut {
-            let note = format!("only the first {} rows are shown: see --rows, or --format csv for all", arguments.rows);
+            let note = format!(
+                "only the first {} rows are shown: see --rows, or --format csv for all",
+                arguments.rows
+            );
             context.output.note(&note)?;
         }
         Ok(())
@@ -103,14 +110,13 @@ pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Resul
 fn query(arguments: &Arguments) -> Result<String> {
     let text = match (&arguments.query, &arguments.file) {
         (Some(query), _) => query.clone(),
-        (None, Some(file)) => {
-            std::fs::read_to_string(file).map_err(|e| Error::io("cannot read the query", file, e))?
-        }
+        (None, Some(file)) => std::fs::read_to_string(file)
+            .map_err(|e| Error::io("cannot read the query", file, e))?,
         (None, None) => {
             let mut text = String::new();
-            std::io::stdin()
-                .read_to_string(&mut text)
-                .map_err(|e| Error::io("cannot read the query", Path::new("<standard input>"), e))?;
+            std::io::stdin().read_to_string(&mut text).map_err(|e| {
+                Error::io("cannot read the query", Path::new("<standard input>"), e)
+            })?;
             text
         }
     };

@@ -75,7 +75,9 @@ async fn list(context: Context<'_>, format: ListFormat) -> Result<()> {
     ];
     let columns = match format {
         // A terminal is not wide enough for what `describe` says as well.
-        ListFormat::Table => columns.into_iter().filter(|(name, _)| *name != "description").collect(),
+        ListFormat::Table => {
+            columns.into_iter().filter(|(name, _)| *name != "description").collect()
+        }
         _ => columns,
     };
     print(context, format, columns, &format!("{count} tables in {}", lake.location()))
@@ -89,10 +91,22 @@ async fn describe(context: Context<'_>, of: OfTable) -> Result<()> {
     let columns = vec![
         ("column", texts(fields.iter().map(|field| Some(field.name().clone())))),
         ("type", texts(fields.iter().map(|field| Some(type_name(field.data_type()))))),
-        ("partition", texts(fields.iter().map(|field| partition_by.contains(field.name()).then(|| "yes".to_owned())))),
+        (
+            "partition",
+            texts(
+                fields
+                    .iter()
+                    .map(|field| partition_by.contains(field.name()).then(|| "yes".to_owned())),
+            ),
+        ),
     ];
     let rows = snapshot.rows().map_or_else(|| "unknown".to_owned(), |rows| rows.to_string());
-    let summary = format!("{}, version {}, {rows} rows. {}", of.table, snapshot.version(), snapshot.description());
+    let summary = format!(
+        "{}, version {}, {rows} rows. {}",
+        of.table,
+        snapshot.version(),
+        snapshot.description()
+    );
     print(context, of.listing.format, columns, &summary)
 }
 
@@ -100,9 +114,17 @@ async fn trace(context: Context<'_>, history: History) -> Result<()> {
     let lake = context.lake()?;
     let table = &history.of.table;
     let commits = lake.require(table, At::Latest).await?.history(history.limit).await?;
-    let note = |key: &'static str| texts(commits.iter().map(move |commit| commit.notes.get(key).cloned()));
+    let note =
+        |key: &'static str| texts(commits.iter().map(move |commit| commit.notes.get(key).cloned()));
     let columns = vec![
-        ("version", numbers(commits.iter().map(|commit| commit.version.and_then(|version| i64::try_from(version).ok())))),
+        (
+            "version",
+            numbers(
+                commits
+                    .iter()
+                    .map(|commit| commit.version.and_then(|version| i64::try_from(version).ok())),
+            ),
+        ),
         ("committed_at", instants(commits.iter().map(|commit| commit.committed_at))),
         ("operation", texts(commits.iter().map(|commit| Some(commit.operation.clone())))),
         ("strategy", note("strategy")),
@@ -113,8 +135,14 @@ async fn trace(context: Context<'_>, history: History) -> Result<()> {
     print(context, history.of.listing.format, columns, &summary)
 }
 
-fn print(mut context: Context<'_>, format: ListFormat, columns: Vec<(&str, ArrayRef)>, summary: &str) -> Result<()> {
-    let fields = columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true));
+fn print(
+    mut context: Context<'_>,
+    format: ListFormat,
+    columns: Vec<(&str, ArrayRef)>,
+    summary: &str,
+) -> Result<()> {
+    let fields =
+        columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true));
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let arrays = columns.into_iter().map(|(_, array)| array).collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)
@@ -153,7 +181,9 @@ fn type_name(data_type: &arrow::datatypes::DataType) -> String {
         DataType::Decimal128(precision, scale) => format!("DECIMAL({precision},{scale})"),
         DataType::List(item) => format!("ARRAY<{}>", type_name(item.data_type())),
         DataType::Struct(fields) => {
-            let fields = fields.iter().map(|field| format!("{} {}", field.name(), type_name(field.data_type())));
+            let fields = fields
+                .iter()
+                .map(|field| format!("{} {}", field.name(), type_name(field.data_type())));
             format!("STRUCT<{}>", fields.collect::<Vec<_>>().join(", "))
         }
         other => other.to_string(),

@@ -27,7 +27,8 @@ impl Tables {
         let mut layers = HashMap::new();
         for layer in Layer::ALL {
             let tables = self.0.iter().filter(|(name, _)| name.layer() == layer);
-            let tables = tables.map(|(name, table)| (name.name().to_owned(), Arc::clone(table))).collect();
+            let tables =
+                tables.map(|(name, table)| (name.name().to_owned(), Arc::clone(table))).collect();
             layers.insert(layer.as_str(), Arc::new(FixedLayer(tables)) as Arc<dyn SchemaProvider>);
         }
         Arc::new(Layers(layers))
@@ -106,7 +107,10 @@ struct LakeLayer {
 
 impl fmt::Debug for LakeLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LakeLayer").field("layer", &self.layer).field("tables", &self.names).finish()
+        f.debug_struct("LakeLayer")
+            .field("layer", &self.layer)
+            .field("tables", &self.names)
+            .finish()
     }
 }
 
@@ -119,12 +123,10 @@ impl SchemaProvider for LakeLayer {
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         let Ok(table) = TableName::new(self.layer, name) else { return Ok(None) };
         let at = self.at.get(&table).copied().unwrap_or_default();
-        // An unknown table is an error of ours, so that it names the nearest one.
-        let provider = match self.lake.require(&table, at).await {
-            Ok(snapshot) => snapshot.provider(),
-            Err(error) => Err(error),
-        };
-        provider.map(Some).map_err(|e| DataFusionError::External(Box::new(e)))
+        let snapshot = self.lake.snapshot_at(&table, at).await;
+        snapshot
+            .and_then(|snapshot| snapshot.map(|snapshot| snapshot.provider()).transpose())
+            .map_err(|e| DataFusionError::External(Box::new(e)))
     }
 
     fn table_exist(&self, name: &str) -> bool {

@@ -36,8 +36,9 @@ pub async fn check(engine: &Engine, project: &Project) -> Result<Checked> {
     let mut waiting: Vec<&Model> = project.models().collect();
     // Models of different pipelines may read each other, so their order is found by waiting.
     loop {
-        let (ready, later): (Vec<_>, Vec<_>) =
-            waiting.into_iter().partition(|model| model.reads.iter().all(|read| schemas.contains_key(read)));
+        let (ready, later): (Vec<_>, Vec<_>) = waiting
+            .into_iter()
+            .partition(|model| model.reads.iter().all(|read| schemas.contains_key(read)));
         if ready.is_empty() {
             break;
         }
@@ -67,28 +68,33 @@ async fn check_model(
         tables.add(name.clone(), table);
     }
     let session = engine.session(tables.into_catalog());
-    let plan = session.try_plan(&model.sql).await.map_err(|e| vec![in_sql(model, Mistake::of(&e))])?;
+    let plan =
+        session.try_plan(&model.sql).await.map_err(|e| vec![in_sql(model, Mistake::of(&e))])?;
     let schema = storable(plan.schema().as_arrow()).map_err(|wrong| {
         wrong.into_iter().map(|message| in_sql(model, Mistake::plain(message))).collect::<Vec<_>>()
     })?;
     // What only shows once the plan is optimised, such as types that do not compare.
     session.physical(&plan).await.map_err(|e| {
-        let cause = std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
+        let cause =
+            std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
         vec![in_sql(model, Mistake::plain(cause.lines().next().unwrap_or_default().to_owned()))]
     })?;
     let mut problems = check_columns(model, &schema);
     let df_schema = DFSchema::try_from(Arc::clone(&schema))
         .map_err(|e| vec![in_sql(model, Mistake::of(&e))])?;
     for expectation in &model.expectations {
-        let is_boolean = session.expression(&expectation.check, &df_schema).and_then(|expression| {
-            use datafusion::logical_expr::ExprSchemable as _;
-            Ok(expression.get_type(&df_schema)? == DataType::Boolean)
-        });
+        let is_boolean =
+            session.expression(&expectation.check, &df_schema).and_then(|expression| {
+                use datafusion::logical_expr::ExprSchemable as _;
+                Ok(expression.get_type(&df_schema)? == DataType::Boolean)
+            });
         let (file, line) = expectation.declared_at.clone();
-        let problem = |message: String, hint| Problem { file: file.clone(), line, column: 0, message, hint };
+        let problem =
+            |message: String, hint| Problem { file: file.clone(), line, column: 0, message, hint };
         match is_boolean {
             Ok(true) => {}
-            Ok(false) => problems.push(problem(format!("`{}` is neither true nor false", expectation.check), None)),
+            Ok(false) => problems
+                .push(problem(format!("`{}` is neither true nor false", expectation.check), None)),
             Err(e) => {
                 let mistake = Mistake::of(&e);
                 problems.push(problem(mistake.message, mistake.hint));
@@ -114,14 +120,17 @@ fn check_columns(model: &Model, schema: &SchemaRef) -> Vec<Problem> {
             });
         }
     }
-    let missing: Vec<_> = LINEAGE.iter().filter(|column| !names.contains(*column)).copied().collect();
+    let missing: Vec<_> =
+        LINEAGE.iter().filter(|column| !names.contains(*column)).copied().collect();
     if model.strategy == Strategy::Upsert && !missing.is_empty() {
         let list = missing.join(", ");
         problems.push(Problem {
             file: model.file.clone(),
             line: 0,
             column: 0,
-            message: format!("an upsert tells the newest record by its origin, but selects no {list}"),
+            message: format!(
+                "an upsert tells the newest record by its origin, but selects no {list}"
+            ),
             hint: Some(format!("add {list} to the SELECT")),
         });
     }
@@ -156,7 +165,9 @@ impl Mistake {
     pub(super) fn of(error: &DataFusionError) -> Self {
         let diagnostic = error.diagnostic();
         let start = diagnostic.and_then(|diagnostic| diagnostic.span).map(|span| span.start);
-        let number = |number: Option<u64>| number.and_then(|number| usize::try_from(number).ok()).unwrap_or(0);
+        let number = |number: Option<u64>| {
+            number.and_then(|number| usize::try_from(number).ok()).unwrap_or(0)
+        };
         let mut mistake = Self {
             line: number(start.map(|start| start.line)),
             column: number(start.map(|start| start.column)),
@@ -172,10 +183,14 @@ impl Mistake {
         } else if let DataFusionError::SQL(parser, _) = error.find_root() {
             let text = parser.to_string();
             let (message, place) = text.split_once(" at Line: ").unwrap_or((&text, ""));
-            let mut numbers = place.split(", Column: ").map(|number| number.trim().parse().unwrap_or(0));
+            let mut numbers =
+                place.split(", Column: ").map(|number| number.trim().parse().unwrap_or(0));
             mistake.line = numbers.next().unwrap_or(0);
             mistake.column = numbers.next().unwrap_or(0);
-            mistake.message = format!("this SQL does not parse: {}", message.trim_start_matches("sql parser error: "));
+            mistake.message = format!(
+                "this SQL does not parse: {}",
+                message.trim_start_matches("sql parser error: ")
+            );
         }
         mistake
     }
@@ -185,5 +200,7 @@ impl Mistake {
 fn message_of(error: &DataFusionError) -> String {
     let text = error.find_root().strip_backtrace();
     let text = text.lines().next().unwrap_or_default();
-    text.trim_start_matches("Error during planning: ").trim_start_matches("Schema error: ").to_owned()
+    text.trim_start_matches("Error during planning: ")
+        .trim_start_matches("Schema error: ")
+        .to_owned()
 }

@@ -24,12 +24,12 @@ use crate::error::{Error, Kind};
 /// from what is wrong with the question.
 pub(crate) fn engine_error(what: &str, source: DataFusionError) -> Error {
     match source.find_root() {
-        DataFusionError::ResourcesExhausted(_) => Error::new(Kind::Unavailable, what)
-            .hint("give it more with --memory")
-            .because(source),
-        DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) | DataFusionError::ParquetError(_) => {
-            Error::storage(what, source)
+        DataFusionError::ResourcesExhausted(_) => {
+            Error::new(Kind::Unavailable, what).hint("give it more with --memory").because(source)
         }
+        DataFusionError::ObjectStore(_)
+        | DataFusionError::IoError(_)
+        | DataFusionError::ParquetError(_) => Error::storage(what, source),
         DataFusionError::External(_) => Error::storage(what, source),
         DataFusionError::Internal(_) => Error::new(Kind::Bug, what).because(source),
         DataFusionError::ArrowError(_, _) | DataFusionError::Execution(_) => {

@@ -6,7 +6,9 @@ use arrow::array::RecordBatch;
 use datafusion::common::{Column, JoinType, NullEquality};
 use datafusion::datasource::MemTable;
 use datafusion::functions_aggregate::expr_fn::count;
-use datafusion::logical_expr::{Expr, ExprFunctionExt as _, LogicalPlan, LogicalPlanBuilder, ident, lit};
+use datafusion::logical_expr::{
+    Expr, ExprFunctionExt as _, LogicalPlan, LogicalPlanBuilder, ident, lit,
+};
 use datafusion::prelude::DataFrame;
 use futures::TryStreamExt as _;
 
@@ -28,7 +30,12 @@ const FEW: usize = 200_000;
 /// Out: the same columns. NULL is a key like any other.
 /// Why not ROW_NUMBER over the rows: it would sort them whole. Here the keys are counted first, on
 /// their own columns, and rows are compared only where a key was delivered twice.
-pub async fn newest_only(session: &Session, patient: &Session, plan: LogicalPlan, by: &[String]) -> Result<LogicalPlan> {
+pub async fn newest_only(
+    session: &Session,
+    patient: &Session,
+    plan: LogicalPlan,
+    by: &[String],
+) -> Result<LogicalPlan> {
     let failed = |e| engine_error("cannot find the newest records", e);
     let repeated = repeated_keys(session.frame(plan.clone()), by).map_err(failed)?;
     let Some(repeated) = collect_few(session, repeated).await? else {
@@ -73,7 +80,8 @@ fn outdated(rows: DataFrame, keys: DataFrame, by: &[String]) -> Frame {
         )?
         .build()?;
     let (state, _) = rows.into_parts();
-    let ranked = DataFrame::new(state, candidates).distinct()?.with_column("newness", newness(by)?)?;
+    let ranked =
+        DataFrame::new(state, candidates).distinct()?.with_column("newness", newness(by)?)?;
     ranked.filter(ident("newness").gt(lit(1)))?.select(columns(by))
 }
 
@@ -86,7 +94,11 @@ fn newness(by: &[String]) -> datafusion::common::Result<Expr> {
 }
 
 /// `rows` without those whose key and origin is among `outdated`.
-fn without(outdated: LogicalPlan, rows: LogicalPlan, by: &[String]) -> datafusion::common::Result<LogicalPlan> {
+fn without(
+    outdated: LogicalPlan,
+    rows: LogicalPlan,
+    by: &[String],
+) -> datafusion::common::Result<LogicalPlan> {
     let all: Vec<String> = by.iter().cloned().chain(LINEAGE.map(str::to_owned)).collect();
     LogicalPlanBuilder::from(outdated)
         .join_detailed(
@@ -138,7 +150,9 @@ async fn collect_few(session: &Session, frame: DataFrame) -> Result<Option<Vec<R
 
 fn in_memory(session: &Session, batches: Vec<RecordBatch>) -> Result<DataFrame> {
     let failed = |e| engine_error("cannot hold keys in memory", e);
-    let schema = batches.first().map_or_else(|| Arc::new(arrow::datatypes::Schema::empty()), RecordBatch::schema);
+    let schema = batches
+        .first()
+        .map_or_else(|| Arc::new(arrow::datatypes::Schema::empty()), RecordBatch::schema);
     let table = MemTable::try_new(schema, vec![batches]).map_err(failed)?;
     session.table(Arc::new(table))
 }

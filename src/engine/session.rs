@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::catalog::{CatalogProvider, TableProvider};
-use datafusion::common::DFSchema;
+use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -14,9 +14,10 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 
 use crate::error::{Error, Kind, Result};
-use crate::name::TableName;
+use crate::name::{Layer, TableName, did_you_mean};
 use crate::runtime::Memory;
 
+use super::check::Mistake;
 use super::{engine_error, function};
 
 /// The name under which a lake is known in SQL.
@@ -40,7 +41,8 @@ impl Engine {
     /// An engine whose queries hold at most their part of `memory`; beyond it they spill to the
     /// system's temporary directory.
     pub fn new(memory: Memory) -> Result<Self> {
-        let limit = std::num::NonZeroUsize::new(NAMED_CONSUMERS).unwrap_or(std::num::NonZeroUsize::MIN);
+        let limit =
+            std::num::NonZeroUsize::new(NAMED_CONSUMERS).unwrap_or(std::num::NonZeroUsize::MIN);
         let pool = TrackConsumersPool::new(FairSpillPool::new(memory.for_queries()), limit);
         let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory);
         let runtime = RuntimeEnvBuilder::new()
@@ -101,14 +103,16 @@ impl Session {
     ///
     /// Errors: `Invalid` for SQL that does not parse or plan, or that would change something.
     pub async fn plan(&self, sql: &str) -> Result<LogicalPlan> {
-        let plan = self.try_plan(sql).await.map_err(|e| query_error(sql, e))?;
+        let plan = self.try_plan(sql).await.map_err(|e| self.query_error(sql, e))?;
         SQLOptions::new()
             .with_allow_ddl(false)
             .with_allow_dml(false)
             .with_allow_statements(false)
             .verify_plan(&plan)
             .map_err(|e| {
-                Error::new(Kind::Invalid, "queries only read").because(e).hint("tables are filled by models: see `clickwatch run`")
+                Error::new(Kind::Invalid, "queries only read")
+                    .because(e)
+                    .hint("tables are filled by models: see `clickwatch run`")
             })?;
         Ok(plan)
     }
@@ -139,16 +143,26 @@ impl Session {
     }
 
     /// The rows of one part of `plan`.
-    pub fn execute(&self, plan: &Arc<dyn ExecutionPlan>, part: usize) -> Result<SendableRecordBatchStream> {
-        plan.execute(part, self.context.task_ctx()).map_err(|e| engine_error("cannot run the query", e))
+    pub fn execute(
+        &self,
+        plan: &Arc<dyn ExecutionPlan>,
+        part: usize,
+    ) -> Result<SendableRecordBatchStream> {
+        plan.execute(part, self.context.task_ctx())
+            .map_err(|e| engine_error("cannot run the query", e))
     }
 
     /// The rows of all parts of `plan`.
     pub fn execute_all(&self, plan: Arc<dyn ExecutionPlan>) -> Result<SendableRecordBatchStream> {
-        execute_stream(plan, self.context.task_ctx()).map_err(|e| engine_error("cannot run the query", e))
+        execute_stream(plan, self.context.task_ctx())
+            .map_err(|e| engine_error("cannot run the query", e))
     }
 
-    pub(super) fn expression(&self, sql: &str, schema: &DFSchema) -> datafusion::common::Result<Expr> {
+    pub(super) fn expression(
+        &self,
+        sql: &str,
+        schema: &DFSchema,
+    ) -> datafusion::common::Result<Expr> {
         self.context.state().create_logical_expr(sql, schema)
     }
 
@@ -166,7 +180,7 @@ impl Session {
         let references = state
             .sql_to_statement(sql, &dialect)
             .and_then(|statement| state.resolve_table_references(&statement))
-            .map_err(|e| query_error(sql, e))?;
+            .map_err(|e| self.query_error(sql, e))?;
         Ok(references
             .iter()
             .filter_map(|reference| {
@@ -175,15 +189,44 @@ impl Session {
             })
             .collect())
     }
+
+    /// An error about a query, with the place in it when that is known.
+    fn query_error(&self, sql: &str, error: DataFusionError) -> Error {
+        // An error of the catalog is about storage, and has its own kind.
+        if let DataFusionError::External(_) = error.find_root() {
+            return engine_error("cannot answer the query", error);
+        }
+        let mistake = Mistake::of(&error);
+        match mistake.message.strip_prefix(&format!("table '{CATALOG}.")) {
+            Some(rest) => self.unknown_table(rest.split('\'').next().unwrap_or_default()),
+            None => mistaken(sql, mistake),
+        }
+    }
+
+    fn unknown_table(&self, table: &str) -> Error {
+        let catalog = self.context.catalog(CATALOG);
+        let schema =
+            |layer: Layer| catalog.as_ref().and_then(|catalog| catalog.schema(layer.as_str()));
+        let known: Vec<String> = Layer::ALL
+            .into_iter()
+            .filter_map(|layer| Some((layer, schema(layer)?)))
+            .flat_map(|(layer, schema)| {
+                schema.table_names().into_iter().map(move |name| format!("{layer}.{name}"))
+            })
+            .collect();
+        let error = Error::new(Kind::Missing, "there is no such table").at("table", table);
+        match did_you_mean(table, known.iter().map(String::as_str)) {
+            Some(hint) => error.hint(hint),
+            None if known.is_empty() => {
+                error.hint("the lake is empty: fill it with `clickwatch run`")
+            }
+            None => error.hint("see `clickwatch tables list`"),
+        }
+    }
 }
 
-/// An error about a query, with the place in it when that is known.
-fn query_error(sql: &str, error: datafusion::common::DataFusionError) -> Error {
-    // An error of the catalog is about storage, and has its own kind.
-    if let datafusion::common::DataFusionError::External(_) = error.find_root() {
-        return engine_error("cannot answer the query", error);
-    }
-    let mistake = super::check::Mistake::of(&error);
+/// An error that shows where in the query the mistake is.
+fn mistaken(sql: &str, mistake: Mistake) -> Error {
     let mut text = Error::new(Kind::Invalid, format!("cannot plan the query: {}", mistake.message));
     if mistake.line > 0 {
         let line = sql.lines().nth(mistake.line - 1).unwrap_or_default().trim_end();

@@ -104,10 +104,7 @@ impl Acts {
             Kind::Scroll => ("scroll", &self.scrolled),
             Kind::Submit => (SUBMIT, &self.submitted),
         };
-        Act {
-            kind,
-            element: elements.draw(dice),
-        }
+        Act { kind, element: elements.draw(dice) }
     }
 }
 
@@ -170,19 +167,8 @@ mod tests {
     fn only_forms_are_submitted() {
         let acts = Acts::new();
         let mut dice = Dice::new(8, Purpose::Traffic);
-        let submitted = (0..1000)
-            .map(|_| acts.draw(&mut dice))
-            .filter(|act| act.kind == SUBMIT);
-        let forms = [
-            "formSubmit",
-            "submitButton",
-            "contactForm",
-            "subscribeButton",
-        ];
-        assert!(
-            submitted
-                .into_iter()
-                .all(|act| forms.contains(&act.element))
-        );
+        let submitted = (0..1000).map(|_| acts.draw(&mut dice)).filter(|act| act.kind == SUBMIT);
+        let forms = ["formSubmit", "submitButton", "contactForm", "subscribeButton"];
+        assert!(submitted.into_iter().all(|act| forms.contains(&act.element)));
     }
 }

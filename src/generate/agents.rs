@@ -8,13 +8,7 @@ use super::text::{push_field, push_string};
 
 /// One way of browsing: its weight in percent, device, system, browser, and how the user agent
 /// describes the machine.
-type Profile = (
-    usize,
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-);
+type Profile = (usize, &'static str, &'static str, &'static str, &'static str);
 
 const WINDOWS: &str = "Windows NT 10.0; Win64; x64";
 const TOUCH: &str = "Windows NT 10.0; Win64; x64; Touch";
@@ -119,18 +113,13 @@ impl Agents {
                 fragments.push(fragment(profile, version));
             }
         }
-        Agents {
-            fragments,
-            deck: Deck::new(&weighted),
-        }
+        Agents { fragments, deck: Deck::new(&weighted) }
     }
 
     /// The fields `user_agent` to `browser`, without a comma around them, of the user with this
     /// habit: the same user comes back with the same browser.
     pub(super) fn of_habit(&self, habit: u64) -> &[u8] {
-        self.fragments
-            .get(self.deck.at(habit))
-            .map_or(&[], Vec::as_slice)
+        self.fragments.get(self.deck.at(habit)).map_or(&[], Vec::as_slice)
     }
 }
 

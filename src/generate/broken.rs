@@ -34,13 +34,8 @@ enum Way {
 }
 
 /// The ways that leave the records around them findable in every framing.
-const EVERYWHERE: [Way; 5] = [
-    Way::CutInText,
-    Way::BadBytes,
-    Way::Scalar,
-    Way::CutAfterValue,
-    Way::LostQuote,
-];
+const EVERYWHERE: [Way; 5] =
+    [Way::CutInText, Way::BadBytes, Way::Scalar, Way::CutAfterValue, Way::LostQuote];
 
 /// All ways, for files in which each line stands for itself.
 const IN_LINES: [Way; 9] = [
@@ -72,11 +67,7 @@ impl Breaker {
     /// The breaker of one output.
     pub(super) fn new(seed: u64) -> Breaker {
         let dice = Dice::new(seed, Purpose::Breakage);
-        Breaker {
-            dice,
-            turn: 0,
-            scalars: 0,
-        }
+        Breaker { dice, turn: 0, scalars: 0 }
     }
 
     /// A broken record for a file with this framing, made from a clean record.
@@ -208,12 +199,7 @@ mod tests {
 
     #[test]
     fn nothing_broken_is_an_object() {
-        for frame in [
-            Frame::Ndjson,
-            Frame::Array,
-            Frame::PrettyArray,
-            Frame::Concatenated,
-        ] {
+        for frame in [Frame::Ndjson, Frame::Array, Frame::PrettyArray, Frame::Concatenated] {
             let mut breaker = Breaker::new(7);
             for turn in 0..200 {
                 let record = if turn % 3 == 0 { NUMERIC } else { SESSION };
@@ -234,10 +220,7 @@ mod tests {
         let mut breaker = Breaker::new(7);
         let kept = br#"{"session_id":"1a","user_id":"u-2""#;
         for _ in 0..100 {
-            for cut in [
-                breaker.cut_in_text(SESSION),
-                breaker.cut_after_value(SESSION),
-            ] {
+            for cut in [breaker.cut_in_text(SESSION), breaker.cut_after_value(SESSION)] {
                 let cut = cut.unwrap_or_default();
                 assert!(cut.starts_with(kept) && SESSION.starts_with(&cut));
                 assert!(cut.len() < SESSION.len());

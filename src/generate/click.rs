@@ -49,9 +49,7 @@ impl Clicks {
         Clicks {
             dice: Dice::new(options.seed, Purpose::Traffic),
             clock: Clock::new(options.from),
-            users: u32::try_from(options.count / 8)
-                .unwrap_or(u32::MAX)
-                .clamp(50, 2_000_000),
+            users: u32::try_from(options.count / 8).unwrap_or(u32::MAX).clamp(50, 2_000_000),
             shapes: Deck::new(&[
                 (20, Shape::Element),
                 (30, Shape::Address),
@@ -66,10 +64,7 @@ impl Clicks {
             queries: Deck::new(&[
                 (5, "?utm_source=google&utm_medium=cpc"),
                 (3, "?utm_source=facebook&utm_medium=social"),
-                (
-                    1,
-                    "?utm_source=newsletter&utm_medium=email&utm_campaign=summer_sale",
-                ),
+                (1, "?utm_source=newsletter&utm_medium=email&utm_campaign=summer_sale"),
                 (6, ""),
             ]),
             buttons: Deck::new(&[
@@ -139,11 +134,7 @@ impl Clicks {
         out.extend_from_slice(b"{\"user_id\":\"u-");
         push_number(user, out);
         out.push(b'"');
-        push_field(
-            "url",
-            &format!("https://shop.example/p/{product}{query}"),
-            out,
-        );
+        push_field("url", &format!("https://shop.example/p/{product}{query}"), out);
         out.push(b',');
         if self.dice.chance(NUMERIC_STAMP) {
             out.extend_from_slice(b"\"timestamp\":");

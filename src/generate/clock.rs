@@ -36,12 +36,7 @@ impl Clock {
     /// A clock whose moments count from the beginning of `from`.
     pub(super) fn new(from: NaiveDate) -> Clock {
         let days = u64::try_from(from.num_days_from_ce() - EPOCH_DAY).unwrap_or(0);
-        Clock {
-            from,
-            epoch_millis: days * DAY,
-            day: None,
-            date: String::new(),
-        }
+        Clock { from, epoch_millis: days * DAY, day: None, date: String::new() }
     }
 
     /// Appends a moment, without quotes.
@@ -74,10 +69,7 @@ impl Clock {
     fn turn_to(&mut self, day: u64) {
         if self.day != Some(day) {
             // The options were checked: every day of the traffic exists.
-            let date = self
-                .from
-                .checked_add_days(Days::new(day))
-                .unwrap_or(self.from);
+            let date = self.from.checked_add_days(Days::new(day)).unwrap_or(self.from);
             self.date = date.to_string();
             self.day = Some(day);
         }
@@ -99,30 +91,19 @@ mod tests {
         let from = NaiveDate::from_ymd_opt(2024, 2, 28).unwrap_or_default();
         let mut clock = Clock::new(from);
         let moment = 3_600_000 + 2 * 60_000 + 3 * SECOND + 45;
-        assert_eq!(
-            written(&mut clock, moment, Style::Seconds),
-            "2024-02-28T01:02:03Z"
-        );
+        assert_eq!(written(&mut clock, moment, Style::Seconds), "2024-02-28T01:02:03Z");
         assert_eq!(
             written(&mut clock, moment + DAY, Style::Milliseconds),
             "2024-02-29T01:02:03.045Z"
         );
-        assert_eq!(
-            written(&mut clock, moment + 2 * DAY, Style::Spaced),
-            "2024-03-01 01:02:03"
-        );
-        assert_eq!(
-            written(&mut clock, 0, Style::Seconds),
-            "2024-02-28T00:00:00Z"
-        );
+        assert_eq!(written(&mut clock, moment + 2 * DAY, Style::Spaced), "2024-03-01 01:02:03");
+        assert_eq!(written(&mut clock, 0, Style::Seconds), "2024-02-28T00:00:00Z");
     }
 
     #[test]
     fn numbers_count_from_1970() {
         let mut out = Vec::new();
-        let next_day = NaiveDate::default()
-            .checked_add_days(Days::new(1))
-            .unwrap_or_default();
+        let next_day = NaiveDate::default().checked_add_days(Days::new(1)).unwrap_or_default();
         Clock::new(next_day).push_epoch_millis(7, &mut out);
         assert_eq!(out, b"86400007");
     }

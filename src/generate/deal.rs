@@ -122,11 +122,8 @@ impl<'options> Dealer<'options> {
         let moment = self.timeline.next_moment();
         let has_user = self.writer.write(index, moment, record);
         let plan = self.schedule.plan(index);
-        let broken = if plan.broken {
-            Some(self.breaker.broken(record, output.frame()))
-        } else {
-            None
-        };
+        let broken =
+            if plan.broken { Some(self.breaker.broken(record, output.frame())) } else { None };
         let note = match plan.flaw {
             Some(class) => self.flaws.apply(class, has_user, record),
             None => Note::clean(has_user),
@@ -171,10 +168,7 @@ mod tests {
     #[test]
     fn files_share_the_records() {
         for (count, files) in [(0, 3), (1, 3), (10, 3), (1000, 7)] {
-            let options = Options {
-                files,
-                ..Options::sample(count)
-            };
+            let options = Options { files, ..Options::sample(count) };
             let dealer = Dealer::new(&options);
             let firsts: Vec<u64> = (0..=files).map(|number| dealer.first_of(number)).collect();
             assert!(firsts.is_sorted());

@@ -117,11 +117,7 @@ pub(super) fn scramble(number: u64, bits: u32) -> u64 {
     let shift = bits.clamp(2, 63) / 2;
     let mut mixed = number & mask;
     // Odd factors and shifted self-xors are each one to one; three rounds hide the counting.
-    for factor in [
-        0x2545_91E5_63F1_9D0B_u64,
-        0x5851_F427_13A7_C6E9,
-        0x3C79_AC49_2BA7_B653,
-    ] {
+    for factor in [0x2545_91E5_63F1_9D0B_u64, 0x5851_F427_13A7_C6E9, 0x3C79_AC49_2BA7_B653] {
         mixed = mixed.wrapping_mul(factor) & mask;
         mixed ^= mixed >> shift;
     }

@@ -84,11 +84,7 @@ impl Temporary {
     fn new(target: &Path) -> Temporary {
         let mut path = target.as_os_str().to_owned();
         path.push(".tmp");
-        Temporary {
-            path: PathBuf::from(path),
-            target: target.to_owned(),
-            kept: false,
-        }
+        Temporary { path: PathBuf::from(path), target: target.to_owned(), kept: false }
     }
 
     /// Gives the file its final name.

@@ -40,10 +40,7 @@ pub(super) fn members(text: &[u8], start: usize) -> Vec<Field> {
         let name_end = string_end(text, at);
         let value_start = name_end + 1;
         let end = value_end(text, value_start);
-        found.push(Field {
-            name: at + 1..name_end.saturating_sub(1),
-            value: value_start..end,
-        });
+        found.push(Field { name: at + 1..name_end.saturating_sub(1), value: value_start..end });
         at = end + 1;
     }
     found
@@ -145,12 +142,8 @@ mod tests {
             .into_iter()
             .map(|field| (word_at(RECORD, field.name), word_at(RECORD, field.value)))
             .collect();
-        let expected = [
-            ("a", r#""x,}\"y""#),
-            ("b", r#"[{"c":"d"},5,[]]"#),
-            ("e", "{}"),
-            ("f", "-1.5"),
-        ];
+        let expected =
+            [("a", r#""x,}\"y""#), ("b", r#"[{"c":"d"},5,[]]"#), ("e", "{}"), ("f", "-1.5")];
         assert_eq!(found, expected);
         assert_eq!(field(RECORD, "e").map(|field| field.whole()), Some(35..41));
     }
@@ -158,18 +151,13 @@ mod tests {
     #[test]
     fn elements_and_strings_are_found() {
         let start = field(RECORD, "b").map_or(0, |field| field.value.start);
-        let found: Vec<&str> = elements(RECORD, start)
-            .into_iter()
-            .map(|place| word_at(RECORD, place))
-            .collect();
+        let found: Vec<&str> =
+            elements(RECORD, start).into_iter().map(|place| word_at(RECORD, place)).collect();
         assert_eq!(found, [r#"{"c":"d"}"#, "5", "[]"]);
         assert!(elements(b"[]", 0).is_empty());
         let mut places = Vec::new();
         strings(RECORD, 0, &mut places);
-        let words: Vec<&str> = places
-            .into_iter()
-            .map(|place| word_at(RECORD, place))
-            .collect();
+        let words: Vec<&str> = places.into_iter().map(|place| word_at(RECORD, place)).collect();
         assert_eq!(words, [r#"x,}\"y"#, "d"]);
     }
 

@@ -13,28 +13,12 @@ use super::note::{Class, Note, Rescue};
 
 /// A field, the value it gets instead, and why a reader sets that aside.
 const MISTYPED: [(&str, &str, &str); 9] = [
-    (
-        "time_spent_seconds",
-        "\"170\"",
-        "expected BIGINT, found string",
-    ),
+    ("time_spent_seconds", "\"170\"", "expected BIGINT, found string"),
     ("user_agent", "42", "expected TEXT, found integer"),
-    (
-        "time_spent_seconds",
-        "41.5",
-        "expected BIGINT, found decimal",
-    ),
+    ("time_spent_seconds", "41.5", "expected BIGINT, found decimal"),
     ("events", "\"none\"", "expected ARRAY, found string"),
-    (
-        "time_spent_seconds",
-        "99999999999999999999",
-        "out of range for BIGINT",
-    ),
-    (
-        "is_returning_visitor",
-        "\"yes\"",
-        "expected BOOLEAN, found string",
-    ),
+    ("time_spent_seconds", "99999999999999999999", "out of range for BIGINT"),
+    ("is_returning_visitor", "\"yes\"", "expected BOOLEAN, found string"),
     ("visit_count", "1.9", "expected BIGINT, found decimal"),
     ("conversion", "1", "expected BOOLEAN, found integer"),
     ("browser", "[\"Chrome\"]", "expected TEXT, found array"),
@@ -51,26 +35,12 @@ const UNKNOWN: [(&str, &str); 3] = [
 ];
 
 /// The fields a session may lack.
-const MISSING_SESSION: [&str; 7] = [
-    "user_id",
-    "utm_source",
-    "utm_medium",
-    "events",
-    "utm_campaign",
-    "visit_count",
-    "referrer",
-];
+const MISSING_SESSION: [&str; 7] =
+    ["user_id", "utm_source", "utm_medium", "events", "utm_campaign", "visit_count", "referrer"];
 
 /// The fields a click may lack; each shape has some of them.
-const MISSING_CLICK: [&str; 7] = [
-    "user_id",
-    "elementId",
-    "device",
-    "url",
-    "page",
-    "button",
-    "duration",
-];
+const MISSING_CLICK: [&str; 7] =
+    ["user_id", "elementId", "device", "url", "page", "button", "duration"];
 
 const UNKNOWN_REASON: &str = "unknown field";
 const NO_EVENT_REASON: &str = "expected STRUCT, found integer";
@@ -88,13 +58,7 @@ impl Flaws {
     /// The flaws of one output.
     pub(super) fn new(traffic: Traffic, seed: u64) -> Flaws {
         let dice = Dice::new(seed, Purpose::Faults);
-        Flaws {
-            traffic,
-            dice,
-            mistyped: 0,
-            unknown: 0,
-            missing: 0,
-        }
+        Flaws { traffic, dice, mistyped: 0, unknown: 0, missing: 0 }
     }
 
     /// Works a flaw of this class into a clean record. Comes back with its note.
@@ -110,11 +74,7 @@ impl Flaws {
         };
         let has_user = has_user && field(record, "user_id").is_some();
         let rescue = rescue.filter(|_| self.traffic == Traffic::Sessions);
-        Note {
-            has_user,
-            class: Some(class),
-            rescue,
-        }
+        Note { has_user, class: Some(class), rescue }
     }
 
     /// Gives one field or event of a session the wrong type.
@@ -138,21 +98,13 @@ impl Flaws {
         };
         if whole {
             splice(record, event, b"5");
-            return Some(Rescue::new(
-                format!("events[{number}]"),
-                "5",
-                NO_EVENT_REASON,
-            ));
+            return Some(Rescue::new(format!("events[{number}]"), "5", NO_EVENT_REASON));
         }
         let stamp = members(record, event.start).pop()?;
         let name = word_at(record, stamp.name).to_owned();
         splice(record, stamp.value, b"1753180000");
         let path = format!("events[{number}].{name}");
-        Some(Rescue::new(
-            path,
-            "1753180000",
-            "expected TEXT, found integer",
-        ))
+        Some(Rescue::new(path, "1753180000", "expected TEXT, found integer"))
     }
 
     /// Adds a field nobody expects, to the record or to one of its events.
@@ -201,17 +153,9 @@ impl Flaws {
 fn duplicate(record: &mut Vec<u8>) -> Option<Rescue> {
     let browser = field(record, "browser")?;
     let current = text_at(record, browser.value.clone());
-    let other = if current == b"\"Opera\"" {
-        "\"Firefox\""
-    } else {
-        "\"Opera\""
-    };
+    let other = if current == b"\"Opera\"" { "\"Firefox\"" } else { "\"Opera\"" };
     let start = browser.whole().start;
-    splice(
-        record,
-        start..start,
-        format!("\"browser\":{other},").as_bytes(),
-    );
+    splice(record, start..start, format!("\"browser\":{other},").as_bytes());
     Some(Rescue::new("browser", other, "duplicate key"))
 }
 
@@ -248,13 +192,7 @@ mod tests {
                 paths.push(note.rescue.ok_or("a flawed field is set aside")?.path);
             }
         }
-        for path in [
-            "events[0]",
-            "events[0].timestamp",
-            "events[0].x",
-            "geo",
-            "browser",
-        ] {
+        for path in ["events[0]", "events[0].timestamp", "events[0].x", "geo", "browser"] {
             assert!(paths.iter().any(|found| found == path), "{path}");
         }
         Ok(())

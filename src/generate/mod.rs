@@ -61,11 +61,9 @@ pub fn generate(options: &Options, out: &Path) -> Result<Truth> {
 /// Removes the truth of an earlier run, which stops being true with the first file replaced.
 fn forget(truth_path: &Path) -> Result<()> {
     match std::fs::remove_file(truth_path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::io(
-            "cannot remove the truth of an earlier run",
-            truth_path,
-            source,
-        )),
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("cannot remove the truth of an earlier run", truth_path, source))
+        }
         _ => Ok(()),
     }
 }
@@ -107,26 +105,13 @@ mod tests {
                 dirty: true,
                 ..Options::sample(900)
             };
-            let (first, second, other) = (
-                tempfile::tempdir()?,
-                tempfile::tempdir()?,
-                tempfile::tempdir()?,
-            );
+            let (first, second, other) =
+                (tempfile::tempdir()?, tempfile::tempdir()?, tempfile::tempdir()?);
             let truth = run(&options, first.path())?;
             assert_eq!(truth, run(&options, second.path())?);
-            run(
-                &Options {
-                    seed: 43,
-                    ..options
-                },
-                other.path(),
-            )?;
+            run(&Options { seed: 43, ..options }, other.path())?;
             let files = contents(first.path())?;
-            let names = [
-                "part-00000.json",
-                "part-00001.json.gz",
-                "part-00002.json.zst",
-            ];
+            let names = ["part-00000.json", "part-00001.json.gz", "part-00002.json.zst"];
             assert!(names.iter().all(|name| files.contains_key(*name)));
             assert_eq!(files.len(), names.len() + 1);
             assert_eq!(files, contents(second.path())?);
@@ -138,10 +123,7 @@ mod tests {
     #[test]
     fn clean_lines_parse_in_order_of_time() -> Outcome {
         for traffic in [Traffic::Sessions, Traffic::Clicks] {
-            let options = Options {
-                traffic,
-                ..Options::sample(1500)
-            };
+            let options = Options { traffic, ..Options::sample(1500) };
             let folder = tempfile::tempdir()?;
             let truth = run(&options, folder.path())?;
             let text = std::fs::read_to_string(folder.path().join("part-00000.json"))?;
@@ -151,19 +133,13 @@ mod tests {
                 let record: Value = serde_json::from_str(line)?;
                 assert!(record.is_object());
                 if let Some(count) = record.get("visit_count").and_then(Value::as_u64) {
-                    let user = record
-                        .get("user_id")
-                        .map(Value::to_string)
-                        .unwrap_or_default();
+                    let user = record.get("user_id").map(Value::to_string).unwrap_or_default();
                     let visit = visits.entry(user).or_default();
                     *visit += 1;
                     assert_eq!(*visit, count);
                     let returning = record.get("is_returning_visitor");
                     assert_eq!(returning, Some(&Value::Bool(count > 1)));
-                    let stamp = record
-                        .get("timestamp")
-                        .map(Value::to_string)
-                        .unwrap_or_default();
+                    let stamp = record.get("timestamp").map(Value::to_string).unwrap_or_default();
                     assert!(latest <= stamp);
                     latest = stamp;
                 }
@@ -211,11 +187,7 @@ mod tests {
 
     #[test]
     fn truth_agrees_with_a_naive_reading() -> Outcome {
-        let options = Options {
-            files: 2,
-            dirty: true,
-            ..Options::sample(4000)
-        };
+        let options = Options { files: 2, dirty: true, ..Options::sample(4000) };
         let folder = tempfile::tempdir()?;
         let truth = run(&options, folder.path())?;
         let mut reading = Reading::default();
@@ -231,31 +203,17 @@ mod tests {
         let stated: Vec<(String, u64, String)> = truth
             .broken
             .iter()
-            .map(|broken| {
-                (
-                    broken.file.clone(),
-                    broken.position,
-                    broken.bytes_hex.clone(),
-                )
-            })
+            .map(|broken| (broken.file.clone(), broken.position, broken.bytes_hex.clone()))
             .collect();
         assert_eq!(stated, reading.broken);
-        assert_eq!(
-            (truth.landed, truth.without_user),
-            (reading.landed, reading.without_user)
-        );
+        assert_eq!((truth.landed, truth.without_user), (reading.landed, reading.without_user));
         assert_eq!(truth.sessions, u64::try_from(reading.sessions.len())?);
         assert_eq!(truth.landed, truth.count + truth.redelivered);
         assert_eq!(truth.records, truth.landed + truth.quarantined);
         let flawed = truth.mistyped + truth.unknown_fields + truth.duplicate_keys;
         assert_eq!(truth.rescued_records, flawed);
         assert_eq!(truth.rescued_records, u64::try_from(truth.rescued.len())?);
-        let shown = [
-            truth.corrected,
-            truth.missing_fields,
-            truth.mistyped,
-            truth.duplicate_keys,
-        ];
+        let shown = [truth.corrected, truth.missing_fields, truth.mistyped, truth.duplicate_keys];
         assert!(shown.iter().all(|count| *count > 0));
         Ok(())
     }
@@ -264,13 +222,7 @@ mod tests {
     fn arrays_parse_whole() -> Outcome {
         for framing in [Framing::Array, Framing::PrettyArray] {
             let folder = tempfile::tempdir()?;
-            run(
-                &Options {
-                    framing,
-                    ..Options::sample(300)
-                },
-                folder.path(),
-            )?;
+            run(&Options { framing, ..Options::sample(300) }, folder.path())?;
             let text = std::fs::read(folder.path().join("part-00000.json"))?;
             let whole: Value = serde_json::from_slice(&text)?;
             assert_eq!(whole.as_array().map(Vec::len), Some(300));
@@ -282,20 +234,13 @@ mod tests {
     fn small_and_senseless_counts() -> Outcome {
         for count in 0..3 {
             let folder = tempfile::tempdir()?;
-            let options = Options {
-                files: 4,
-                dirty: true,
-                ..Options::sample(count)
-            };
+            let options = Options { files: 4, dirty: true, ..Options::sample(count) };
             let truth = run(&options, folder.path())?;
             assert!(truth.records >= count);
             assert_eq!(contents(folder.path())?.len(), 5);
         }
         let folder = tempfile::tempdir()?;
-        let senseless = Options {
-            days: 0,
-            ..Options::sample(1)
-        };
+        let senseless = Options { days: 0, ..Options::sample(1) };
         assert!(generate(&senseless, folder.path()).is_err());
         assert!(contents(folder.path())?.is_empty());
         Ok(())

@@ -84,31 +84,23 @@ impl Options {
     /// Refuses options no output exists for.
     pub(super) fn check(&self) -> Result<()> {
         if self.files == 0 || self.files > MOST_FILES {
-            return Err(
-                Error::new(Kind::Invalid, "the number of files is out of range")
-                    .at("files", self.files)
-                    .hint(format!("choose 1 to {MOST_FILES} files")),
-            );
+            return Err(Error::new(Kind::Invalid, "the number of files is out of range")
+                .at("files", self.files)
+                .hint(format!("choose 1 to {MOST_FILES} files")));
         }
         if self.days == 0 {
-            return Err(
-                Error::new(Kind::Invalid, "traffic cannot be spread over no days")
-                    .at("days", self.days)
-                    .hint("choose at least 1 day"),
-            );
+            return Err(Error::new(Kind::Invalid, "traffic cannot be spread over no days")
+                .at("days", self.days)
+                .hint("choose at least 1 day"));
         }
         // Sessions of the last day may run over midnight, so one more day must be expressible.
-        let after = self
-            .from
-            .checked_add_days(Days::new(u64::from(self.days) + 1));
+        let after = self.from.checked_add_days(Days::new(u64::from(self.days) + 1));
         let within = after.is_some_and(|day| day.year() <= LAST_YEAR);
         if self.from.year() < FIRST_YEAR || !within {
-            return Err(
-                Error::new(Kind::Invalid, "the days of the traffic are out of range")
-                    .at("from", self.from)
-                    .at("days", self.days)
-                    .hint(format!("stay within the years {FIRST_YEAR} to {LAST_YEAR}")),
-            );
+            return Err(Error::new(Kind::Invalid, "the days of the traffic are out of range")
+                .at("from", self.from)
+                .at("days", self.days)
+                .hint(format!("stay within the years {FIRST_YEAR} to {LAST_YEAR}")));
         }
         Ok(())
     }
@@ -142,23 +134,11 @@ mod tests {
         assert!(sample.check().is_ok());
         for senseless in [
             Options { files: 0, ..sample },
-            Options {
-                files: MOST_FILES + 1,
-                ..sample
-            },
+            Options { files: MOST_FILES + 1, ..sample },
             Options { days: 0, ..sample },
-            Options {
-                days: u32::MAX,
-                ..sample
-            },
-            Options {
-                from: NaiveDate::MAX,
-                ..sample
-            },
-            Options {
-                from: NaiveDate::MIN,
-                ..sample
-            },
+            Options { days: u32::MAX, ..sample },
+            Options { from: NaiveDate::MAX, ..sample },
+            Options { from: NaiveDate::MIN, ..sample },
         ] {
             assert!(senseless.check().is_err());
         }

@@ -109,22 +109,9 @@ impl Origins {
         };
         let medium = words.media.draw(dice);
         let unasked = matches!(medium, None | Some("organic" | "referral" | "social"));
-        let named = if unasked {
-            STRAY_CAMPAIGNS
-        } else {
-            1_000_000 - UNNAMED_CAMPAIGNS
-        };
-        let campaign = if dice.chance(named) {
-            self.campaigns.draw(dice)
-        } else {
-            None
-        };
-        Origin {
-            source: source.name,
-            medium,
-            campaign,
-            referrer: referrer(source, words, dice),
-        }
+        let named = if unasked { STRAY_CAMPAIGNS } else { 1_000_000 - UNNAMED_CAMPAIGNS };
+        let campaign = if dice.chance(named) { self.campaigns.draw(dice) } else { None };
+        Origin { source: source.name, medium, campaign, referrer: referrer(source, words, dice) }
     }
 }
 
@@ -151,44 +138,17 @@ fn words(weighted: &[(usize, &'static str)]) -> Deck<Word> {
 
 /// The sources; weights are in percent.
 fn sources() -> Deck<Source> {
-    let source = |name, channel, site| Source {
-        name: Some(name),
-        channel,
-        site: Some(site),
-    };
-    let mail = |name| Source {
-        name: Some(name),
-        channel: Channel::Mail,
-        site: None,
-    };
+    let source = |name, channel, site| Source { name: Some(name), channel, site: Some(site) };
+    let mail = |name| Source { name: Some(name), channel: Channel::Mail, site: None };
     Deck::new(&[
         (20, Source::default()),
-        (
-            28,
-            source("google", Channel::Search, "https://www.google.com/"),
-        ),
+        (28, source("google", Channel::Search, "https://www.google.com/")),
         (5, source("bing", Channel::Search, "https://www.bing.com/")),
-        (
-            12,
-            source("facebook", Channel::Social, "https://l.facebook.com/"),
-        ),
-        (
-            10,
-            source("instagram", Channel::Social, "https://l.instagram.com/"),
-        ),
-        (
-            6,
-            source(
-                "linkedin",
-                Channel::Social,
-                "https://www.linkedin.com/feed/",
-            ),
-        ),
+        (12, source("facebook", Channel::Social, "https://l.facebook.com/")),
+        (10, source("instagram", Channel::Social, "https://l.instagram.com/")),
+        (6, source("linkedin", Channel::Social, "https://www.linkedin.com/feed/")),
         (6, source("twitter", Channel::Social, "https://t.co/abc")),
-        (
-            5,
-            source("youtube", Channel::Video, "https://www.youtube.com/"),
-        ),
+        (5, source("youtube", Channel::Video, "https://www.youtube.com/")),
         (5, mail("mailchimp")),
         (3, mail("newsletter")),
     ])

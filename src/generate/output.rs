@@ -202,29 +202,21 @@ mod tests {
     /// Writes two objects and a broken record between them; their positions and the length.
     fn fill(folder: &Path, options: &Options) -> Result<([u64; 3], u64)> {
         let mut output = OutputFile::create(folder, 0, options)?;
-        let positions = [
-            output.put(b"{\"a\":1}")?,
-            output.put_broken(b"{\"a")?,
-            output.put(b"{\"b\":2}")?,
-        ];
+        let positions =
+            [output.put(b"{\"a\":1}")?, output.put_broken(b"{\"a")?, output.put(b"{\"b\":2}")?];
         Ok((positions, output.finish()?))
     }
 
     /// What that file holds.
     fn written(framing: Framing) -> std::result::Result<String, Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
-        let options = Options {
-            framing,
-            ..Options::sample(2)
-        };
+        let options = Options { framing, ..Options::sample(2) };
         let filled = fill(folder.path(), &options).map_err(|error| format!("{error:?}"));
         let (positions, length) = filled?;
         let text = std::fs::read_to_string(folder.path().join("part-00000.json"))?;
         assert_eq!(u64::try_from(text.len())?, length);
         for (position, start) in positions.into_iter().zip(["{", "{\"a", "{"]) {
-            let rest = text
-                .get(usize::try_from(position)?..)
-                .ok_or("within the file")?;
+            let rest = text.get(usize::try_from(position)?..).ok_or("within the file")?;
             assert!(rest.starts_with(start));
         }
         Ok(text)
@@ -238,28 +230,17 @@ mod tests {
             written(Framing::PrettyArray)?,
             "[\n  {\n    \"a\": 1\n  },\n  {\"a,\n  {\n    \"b\": 2\n  }\n]\n"
         );
-        assert_eq!(
-            written(Framing::Concatenated)?,
-            "{\"a\":1}\n{\"a\n{\"b\":2}"
-        );
+        assert_eq!(written(Framing::Concatenated)?, "{\"a\":1}\n{\"a\n{\"b\":2}");
         Ok(())
     }
 
     #[test]
     fn files_take_turns_when_mixed() {
-        let frames: Vec<Frame> = (0..4)
-            .map(|number| frame_of(Framing::Mixed, number))
-            .collect();
-        let turns = [
-            Frame::Ndjson,
-            Frame::PrettyArray,
-            Frame::Concatenated,
-            Frame::Ndjson,
-        ];
+        let frames: Vec<Frame> = (0..4).map(|number| frame_of(Framing::Mixed, number)).collect();
+        let turns = [Frame::Ndjson, Frame::PrettyArray, Frame::Concatenated, Frame::Ndjson];
         assert_eq!(frames, turns);
-        let codecs: Vec<Codec> = (0..3)
-            .map(|number| codec_of(Compression::Mixed, number))
-            .collect();
+        let codecs: Vec<Codec> =
+            (0..3).map(|number| codec_of(Compression::Mixed, number)).collect();
         assert_eq!(codecs, [Codec::Plain, Codec::Gzip, Codec::Zstd]);
     }
 }

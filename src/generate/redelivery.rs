@@ -34,11 +34,7 @@ impl Waiting {
     /// Nothing waits yet.
     pub(super) fn new(seed: u64) -> Waiting {
         let dice = Dice::new(seed, Purpose::Corrections);
-        Waiting {
-            dice,
-            serial: 0,
-            deliveries: BTreeMap::new(),
-        }
+        Waiting { dice, serial: 0, deliveries: BTreeMap::new() }
     }
 
     /// Lets a copy of a record wait for its turn.
@@ -47,11 +43,7 @@ impl Waiting {
         if again.corrected {
             self.correct(&mut record);
         }
-        let delivery = Delivery {
-            record,
-            note: note.clone(),
-            corrected: again.corrected,
-        };
+        let delivery = Delivery { record, note: note.clone(), corrected: again.corrected };
         // The serial number keeps records apart that are due together, first come first served.
         self.deliveries.insert((again.due, self.serial), delivery);
         self.serial += 1;
@@ -112,10 +104,7 @@ mod tests {
         let text = delivery.map(|delivery| delivery.record).unwrap_or_default();
         assert!(text.starts_with(br#"{"session_id":"1","time_spent_seconds":"#));
         assert!(text.ends_with(br#","conversion":false}"#));
-        assert_ne!(
-            field(&text, "time_spent_seconds").map(|spent| spent.value.len()),
-            None
-        );
+        assert_ne!(field(&text, "time_spent_seconds").map(|spent| spent.value.len()), None);
         assert!(!text.windows(5).any(|part| part == b":170,"));
     }
 }

@@ -85,17 +85,10 @@ impl Schedule {
         if !self.dirty {
             return Plan::default();
         }
-        let certain = CERTAIN
-            .iter()
-            .find(|(at, _)| *at == index)
-            .map(|(_, fault)| *fault);
+        let certain = CERTAIN.iter().find(|(at, _)| *at == index).map(|(_, fault)| *fault);
         let flaw = self.flaw(certain);
         let broken = self.dice.chance(BROKEN) || certain == Some(Fault::Broken);
-        Plan {
-            flaw,
-            again: self.again(index, certain, flaw.is_none()),
-            broken,
-        }
+        Plan { flaw, again: self.again(index, certain, flaw.is_none()), broken }
     }
 
     /// The flaw of a record, if the traffic has such flaws: clicks follow no schema whose types
@@ -132,10 +125,7 @@ impl Schedule {
         let due = index + 1 + u64::from(self.dice.below(reach));
         let correctable =
             self.traffic == Traffic::Sessions && flawless && certain != Some(Fault::Redelivered);
-        again.then_some(Again {
-            due,
-            corrected: corrected && correctable,
-        })
+        again.then_some(Again { due, corrected: corrected && correctable })
     }
 }
 
@@ -145,26 +135,17 @@ mod tests {
 
     fn plans(options: &Options) -> Vec<Plan> {
         let mut schedule = Schedule::new(options);
-        (0..options.count)
-            .map(|index| schedule.plan(index))
-            .collect()
+        (0..options.count).map(|index| schedule.plan(index)).collect()
     }
 
     #[test]
     fn clean_output_has_no_faults() {
-        assert!(
-            plans(&Options::sample(500))
-                .iter()
-                .all(|plan| *plan == Plan::default())
-        );
+        assert!(plans(&Options::sample(500)).iter().all(|plan| *plan == Plan::default()));
     }
 
     #[test]
     fn a_thousand_records_show_every_fault() {
-        let options = Options {
-            dirty: true,
-            ..Options::sample(1000)
-        };
+        let options = Options { dirty: true, ..Options::sample(1000) };
         let plans = plans(&options);
         for (class, _) in FLAWED {
             assert!(plans.iter().any(|plan| plan.flaw == Some(class)));
@@ -178,10 +159,7 @@ mod tests {
 
     #[test]
     fn rates_are_kept() {
-        let options = Options {
-            dirty: true,
-            ..Options::sample(100_000)
-        };
+        let options = Options { dirty: true, ..Options::sample(100_000) };
         let plans = plans(&options);
         let count = |wanted: fn(&Plan) -> bool| plans.iter().filter(|plan| wanted(plan)).count();
         assert!((1_800..2_200).contains(&count(|plan| plan.again.is_some())));

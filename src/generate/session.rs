@@ -104,28 +104,20 @@ impl Sessions {
     /// Appends the list of events.
     fn write_events(&mut self, start: u64, out: &mut Vec<u8>) -> Course {
         let events = self.acts.length(&mut self.dice);
-        let mut course = Course {
-            events,
-            seconds: 0,
-            submitted: false,
-        };
+        let mut course = Course { events, seconds: 0, submitted: false };
         out.extend_from_slice(b",\"events\":[");
         for position in 0..events {
             let act = self.acts.draw(&mut self.dice);
             course.seconds += self.pause();
             course.submitted |= act.kind == SUBMIT;
-            let opening: &[u8] = if position == 0 {
-                b"{\"event_type\":\""
-            } else {
-                b",{\"event_type\":\""
-            };
+            let opening: &[u8] =
+                if position == 0 { b"{\"event_type\":\"" } else { b",{\"event_type\":\"" };
             out.extend_from_slice(opening);
             out.extend_from_slice(act.kind.as_bytes());
             out.extend_from_slice(b"\",\"element_id\":\"");
             out.extend_from_slice(act.element.as_bytes());
             out.extend_from_slice(b"\",\"timestamp\":\"");
-            self.clock
-                .push(start + course.seconds * SECOND, Style::Seconds, out);
+            self.clock.push(start + course.seconds * SECOND, Style::Seconds, out);
             out.extend_from_slice(b"\"}");
         }
         out.push(b']');
@@ -136,25 +128,15 @@ impl Sessions {
     /// Seconds until the next event: mostly a few, now and then many, at least one.
     fn pause(&mut self) -> u64 {
         let skewed = u64::from(self.dice.below(90)) * u64::from(self.dice.below(90)) / 90;
-        let idle = if self.dice.chance(IDLE) {
-            u64::from(self.dice.below(1500))
-        } else {
-            0
-        };
+        let idle = if self.dice.chance(IDLE) { u64::from(self.dice.below(1500)) } else { 0 };
         1 + skewed + idle
     }
 
     /// Appends what became of the visit, and closes the record.
     fn write_outcome(&mut self, course: &Course, visit: &Visit, out: &mut Vec<u8>) {
         let short = course.events <= SHORT_EVENTS && course.seconds <= SHORT_SECONDS;
-        let bounce = self
-            .dice
-            .chance(if short { BOUNCE_SHORT } else { BOUNCE_OTHER });
-        let convert = if course.submitted {
-            CONVERT_SUBMITTED
-        } else {
-            CONVERT_OTHER
-        };
+        let bounce = self.dice.chance(if short { BOUNCE_SHORT } else { BOUNCE_OTHER });
+        let convert = if course.submitted { CONVERT_SUBMITTED } else { CONVERT_OTHER };
         let conversion = self.dice.chance(convert);
         push_name("time_spent_seconds", out);
         push_number(course.seconds, out);
@@ -217,20 +199,10 @@ mod tests {
             sessions.write(index, 39_579_250, &mut out);
             bytes += out.len();
             let record: Value = serde_json::from_slice(&out)?;
-            let spent = record
-                .get("time_spent_seconds")
-                .and_then(Value::as_u64)
-                .ok_or("spent")?;
+            let spent = record.get("time_spent_seconds").and_then(Value::as_u64).ok_or("spent")?;
             let mut latest = 39_579_u64;
-            for event in record
-                .get("events")
-                .and_then(Value::as_array)
-                .ok_or("events")?
-            {
-                let stamp = event
-                    .get("timestamp")
-                    .and_then(Value::as_str)
-                    .ok_or("stamp")?;
+            for event in record.get("events").and_then(Value::as_array).ok_or("events")? {
+                let stamp = event.get("timestamp").and_then(Value::as_str).ok_or("stamp")?;
                 let part = |from: usize| stamp.get(from..from + 2).map_or(Ok(0), str::parse::<u64>);
                 let second = part(11)? * 3600 + part(14)? * 60 + part(17)?;
                 assert!(latest < second && second <= 39_579 + spent);

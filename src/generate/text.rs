@@ -6,10 +6,7 @@
 /// Appends a string value with its quotes, escaping what JSON asks to be escaped.
 pub(super) fn push_string(value: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    if value
-        .bytes()
-        .any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\')
-    {
+    if value.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
         for byte in value.bytes() {
             push_escaped(byte, out);
         }
@@ -87,11 +84,7 @@ pub(super) fn push_hex(value: u64, digits: u32, out: &mut Vec<u8>) {
     for place in (0..digits.min(16)).rev() {
         // Four bits fit a byte.
         let nibble = ((value >> (4 * place)) & 15) as u8;
-        out.push(if nibble < 10 {
-            b'0' + nibble
-        } else {
-            b'a' + nibble - 10
-        });
+        out.push(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
     }
 }
 
@@ -124,10 +117,7 @@ mod tests {
     #[test]
     fn numbers_keep_their_digits() {
         assert_eq!(written(|out| push_number(0, out)), "0");
-        assert_eq!(
-            written(|out| push_number(u64::MAX, out)),
-            u64::MAX.to_string()
-        );
+        assert_eq!(written(|out| push_number(u64::MAX, out)), u64::MAX.to_string());
         assert_eq!(written(|out| push_two(107, out)), "07");
         assert_eq!(written(|out| push_hex(0xbeef, 8, out)), "0000beef");
     }

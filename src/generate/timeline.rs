@@ -11,9 +11,8 @@ use super::dice::{Dice, Purpose};
 const HOUR: u32 = 3_600_000;
 
 /// How busy each hour of the day is, against the other hours: quiet nights, busy days.
-const HOURS: [u128; 24] = [
-    3, 2, 1, 1, 1, 2, 4, 7, 10, 12, 13, 13, 12, 12, 13, 13, 12, 11, 11, 12, 12, 10, 7, 5,
-];
+const HOURS: [u128; 24] =
+    [3, 2, 1, 1, 1, 2, 4, 7, 10, 12, 13, 13, 12, 12, 13, 13, 12, 11, 11, 12, 12, 10, 7, 5];
 
 /// How busy a working day and a day of the weekend are, against each other.
 const WORKDAY: u128 = 10;
@@ -39,9 +38,7 @@ impl Timeline {
         let first_weekday = u64::from(from.weekday().num_days_from_monday());
         let days = u64::from(days);
         let daily: u128 = HOURS.iter().sum();
-        let total = (0..days)
-            .map(|day| day_weight(first_weekday, day) * daily)
-            .sum();
+        let total = (0..days).map(|day| day_weight(first_weekday, day) * daily).sum();
         Timeline {
             dice: Dice::new(seed, Purpose::Time),
             count: u128::from(count),
@@ -85,11 +82,7 @@ impl Timeline {
 
 /// How busy the day so many days after the first is.
 fn day_weight(first_weekday: u64, day: u64) -> u128 {
-    if (first_weekday + day) % 7 >= 5 {
-        WEEKEND
-    } else {
-        WORKDAY
-    }
+    if (first_weekday + day) % 7 >= 5 { WEEKEND } else { WORKDAY }
 }
 
 #[cfg(test)]
@@ -116,18 +109,10 @@ mod tests {
     fn nights_and_weekends_are_quiet() {
         let moments = moments(7, 70_000);
         let day_length = 24 * u64::from(HOUR);
-        let on = |day: u64| {
-            moments
-                .iter()
-                .filter(|moment| *moment / day_length == day)
-                .count()
-        };
+        let on = |day: u64| moments.iter().filter(|moment| *moment / day_length == day).count();
         assert!(on(2) < on(0) && on(3) < on(1));
         let at = |hour: u64| {
-            moments
-                .iter()
-                .filter(|moment| *moment / u64::from(HOUR) % 24 == hour)
-                .count()
+            moments.iter().filter(|moment| *moment / u64::from(HOUR) % 24 == hour).count()
         };
         assert!(at(3) * 5 < at(14));
     }

@@ -190,14 +190,8 @@ mod tests {
         let mut truth = Truth::new(&Options::sample(1));
         truth.quarantine("part-00000.json", 12, b"{\"a\":\"\xFF\xFEb");
         let broken = truth.broken.first();
-        assert_eq!(
-            broken.map(|broken| broken.record.as_str()),
-            Some("{\"a\":\"\u{FFFD}\u{FFFD}b")
-        );
-        assert_eq!(
-            broken.map(|broken| broken.bytes_hex.as_str()),
-            Some("7b2261223a22fffe62")
-        );
+        assert_eq!(broken.map(|broken| broken.record.as_str()), Some("{\"a\":\"\u{FFFD}\u{FFFD}b"));
+        assert_eq!(broken.map(|broken| broken.bytes_hex.as_str()), Some("7b2261223a22fffe62"));
         assert_eq!((truth.records, truth.landed, truth.quarantined), (1, 0, 1));
     }
 }

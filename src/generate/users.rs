@@ -45,11 +45,7 @@ impl Users {
     /// some ten thousand million visits to reach.
     pub(super) fn visit(&mut self, dice: &mut Dice) -> Visit {
         let frequent = dice.chance(FREQUENT_VISITS);
-        let span = if frequent {
-            (self.size / 10).max(1)
-        } else {
-            self.size
-        };
+        let span = if frequent { (self.size / 10).max(1) } else { self.size };
         let user = dice.below(span);
         let number = match self.visits.get_mut(usize::try_from(user).unwrap_or(0)) {
             Some(visits) => {

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
+use delta_kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
 use deltalake::kernel::{Action, Add, Metadata, Protocol, StructType, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use delta_kernel::engine::arrow_conversion::TryIntoKernel as _;
 
 use crate::error::{Error, Kind, Result};
 
@@ -46,13 +46,19 @@ impl Lake {
     /// along. Gives the new version and the number of rows that went.
     ///
     /// Errors: `Conflict` when another writer changed what this commit relies on.
-    pub async fn commit(&self, spec: &TableSpec, base: Option<&Snapshot>, change: Change) -> Result<(u64, u64)> {
+    pub async fn commit(
+        &self,
+        spec: &TableSpec,
+        base: Option<&Snapshot>,
+        change: Change,
+    ) -> Result<(u64, u64)> {
         let table = &spec.name;
         let log_store = match base {
             Some(base) => base.table.log_store(),
             None => self.place_of(table)?.log_store(),
         };
-        let mode = if change.removal == Removal::Nothing { SaveMode::Append } else { SaveMode::Overwrite };
+        let mode =
+            if change.removal == Removal::Nothing { SaveMode::Append } else { SaveMode::Overwrite };
         let mut actions = head_actions(spec, base)?;
         let removed = removed_files(base, &change.removal)?;
         let mut replaced = 0;
@@ -61,7 +67,11 @@ impl Lake {
             actions.push(Action::Remove(file.remove_action(true)));
         }
         actions.extend(change.adds.into_iter().map(Action::Add));
-        let positions = change.positions.into_iter().map(|(id, version)| Transaction::new(id, version)).collect();
+        let positions = change
+            .positions
+            .into_iter()
+            .map(|(id, version)| Transaction::new(id, version))
+            .collect();
         let properties = CommitProperties::default()
             .with_metadata(change.notes.into_iter().map(|(key, value)| (key.to_owned(), value)))
             .with_application_transactions(positions)
@@ -82,7 +92,8 @@ impl Lake {
 /// The protocol and metadata of a new table, or the metadata of one that changes its shape.
 fn head_actions(spec: &TableSpec, base: Option<&Snapshot>) -> Result<Vec<Action>> {
     let Some(base) = base else {
-        let protocol: Protocol = from_json(spec, json!({"minReaderVersion": 1, "minWriterVersion": 2}))?;
+        let protocol: Protocol =
+            from_json(spec, json!({"minReaderVersion": 1, "minWriterVersion": 2}))?;
         return Ok(vec![Action::Protocol(protocol), Action::Metadata(metadata(spec, None)?)]);
     };
     let is_same = base.schema().fields() == spec.schema.fields()
@@ -98,10 +109,13 @@ fn head_actions(spec: &TableSpec, base: Option<&Snapshot>) -> Result<Vec<Action>
 
 fn metadata(spec: &TableSpec, id: Option<String>) -> Result<Metadata> {
     let schema: StructType = spec.schema.as_ref().try_into_kernel().map_err(|e| {
-        Error::new(Kind::Invalid, "a column has a type that Delta does not know").at("table", &spec.name).because(e)
+        Error::new(Kind::Invalid, "a column has a type that Delta does not know")
+            .at("table", &spec.name)
+            .because(e)
     })?;
-    let schema = serde_json::to_string(&schema)
-        .map_err(|e| Error::new(Kind::Bug, "cannot write down a schema").at("table", &spec.name).because(e))?;
+    let schema = serde_json::to_string(&schema).map_err(|e| {
+        Error::new(Kind::Bug, "cannot write down a schema").at("table", &spec.name).because(e)
+    })?;
     from_json(
         spec,
         json!({
@@ -121,15 +135,21 @@ fn metadata(spec: &TableSpec, id: Option<String>) -> Result<Metadata> {
 }
 
 fn from_json<T: serde::de::DeserializeOwned>(spec: &TableSpec, value: Value) -> Result<T> {
-    serde_json::from_value(value)
-        .map_err(|e| Error::new(Kind::Bug, "cannot write down a table's head").at("table", &spec.name).because(e))
+    serde_json::from_value(value).map_err(|e| {
+        Error::new(Kind::Bug, "cannot write down a table's head").at("table", &spec.name).because(e)
+    })
 }
 
-fn removed_files(base: Option<&Snapshot>, removal: &Removal) -> Result<Vec<deltalake::kernel::LogicalFileView>> {
+fn removed_files(
+    base: Option<&Snapshot>,
+    removal: &Removal,
+) -> Result<Vec<deltalake::kernel::LogicalFileView>> {
     let (Some(base), false) = (base, *removal == Removal::Nothing) else { return Ok(Vec::new()) };
     let mut files = base.files()?;
     if let Removal::Partition(column, value) = removal {
-        files.retain(|file| file.partition_values_map().get(column).cloned().flatten().as_ref() == Some(value));
+        files.retain(|file| {
+            file.partition_values_map().get(column).cloned().flatten().as_ref() == Some(value)
+        });
     }
     Ok(files)
 }
@@ -139,7 +159,8 @@ fn commit_error(spec: &TableSpec, error: DeltaTableError) -> Error {
         &error,
         DeltaTableError::VersionAlreadyExists(_)
             | DeltaTableError::Transaction {
-                source: TransactionError::CommitConflict(_) | TransactionError::MaxCommitAttempts(_)
+                source: TransactionError::CommitConflict(_)
+                    | TransactionError::MaxCommitAttempts(_)
             }
     );
     if is_conflict {

@@ -70,7 +70,8 @@ impl Lake {
     pub fn at(location: &str) -> Result<Self> {
         let invalid = |message: &str| Error::new(Kind::Invalid, message).at("lake", location);
         let root = if location.contains("://") {
-            let mut url = Url::parse(location).map_err(|e| invalid("this is no URL of a lake").because(e))?;
+            let mut url =
+                Url::parse(location).map_err(|e| invalid("this is no URL of a lake").because(e))?;
             if !url.path().ends_with('/') {
                 url.set_path(&format!("{}/", url.path()));
             }
@@ -82,7 +83,8 @@ impl Lake {
         } else {
             let path = std::path::absolute(location)
                 .map_err(|e| Error::io("cannot tell where the lake is", Path::new(location), e))?;
-            Url::from_directory_path(&path).map_err(|()| invalid("this is no directory for a lake"))?
+            Url::from_directory_path(&path)
+                .map_err(|()| invalid("this is no directory for a lake"))?
         };
         Ok(Self { root })
     }
@@ -113,7 +115,8 @@ impl Lake {
         {
             return Ok(None);
         }
-        let builder = DeltaTableBuilder::from_url(url).map_err(|e| delta_error("cannot open the table", table, e))?;
+        let builder = DeltaTableBuilder::from_url(url)
+            .map_err(|e| delta_error("cannot open the table", table, e))?;
         let builder = match at {
             At::Latest => builder,
             At::Version(version) => builder.with_version(version),
@@ -178,9 +181,9 @@ impl Lake {
     }
 
     fn url_of(&self, table: &TableName) -> Result<Url> {
-        self.root
-            .join(&format!("{}/{}/", table.layer(), table.name()))
-            .map_err(|e| Error::new(Kind::Bug, "cannot name the place of a table").at("table", table).because(e))
+        self.root.join(&format!("{}/{}/", table.layer(), table.name())).map_err(|e| {
+            Error::new(Kind::Bug, "cannot name the place of a table").at("table", table).because(e)
+        })
     }
 
     /// A handle to the place of `table`, whether there is a table or not.

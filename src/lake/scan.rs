@@ -44,7 +44,10 @@ pub(super) struct DeltaScan {
 
 impl std::fmt::Debug for DeltaScan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DeltaScan").field("table", &self.name).field("files", &self.files.len()).finish()
+        f.debug_struct("DeltaScan")
+            .field("table", &self.name)
+            .field("files", &self.files.len())
+            .finish()
     }
 }
 
@@ -115,18 +118,23 @@ impl TableProvider for DeltaScan {
         limit: Option<usize>,
     ) -> datafusion::common::Result<Arc<dyn ExecutionPlan>> {
         let wanted: Vec<usize> = match projection {
-            Some(indices) => indices.iter().filter_map(|index| self.places.get(*index).copied()).collect(),
+            Some(indices) => {
+                indices.iter().filter_map(|index| self.places.get(*index).copied()).collect()
+            }
             None => self.places.clone(),
         };
         if self.files.is_empty() {
             let schema = self.table_schema.table_schema().project(&wanted)?;
             return Ok(Arc::new(EmptyExec::new(Arc::new(schema))));
         }
-        session.runtime_env().register_object_store(self.store_url.as_ref(), Arc::clone(&self.store));
+        session
+            .runtime_env()
+            .register_object_store(self.store_url.as_ref(), Arc::clone(&self.store));
         let source = ParquetSource::new(self.table_schema.clone())
             .with_table_parquet_options(session.default_table_options().parquet)
             .with_metadata_size_hint(FOOTER_HINT);
-        let groups = FileGroup::new(self.files.clone()).split_files(session.config().target_partitions());
+        let groups =
+            FileGroup::new(self.files.clone()).split_files(session.config().target_partitions());
         let config = FileScanConfigBuilder::new(self.store_url.clone(), Arc::new(source))
             .with_file_groups(groups)
             .with_statistics(self.statistics.clone())
@@ -166,7 +174,10 @@ fn partitioned_file(
 }
 
 /// The value of a partition column as the log spells it; an empty text is NULL.
-fn partition_value(text: Option<String>, data_type: &DataType) -> std::result::Result<ScalarValue, DataFusionError> {
+fn partition_value(
+    text: Option<String>,
+    data_type: &DataType,
+) -> std::result::Result<ScalarValue, DataFusionError> {
     match text {
         Some(text) if !text.is_empty() => ScalarValue::try_from_string(text, data_type),
         _ => ScalarValue::try_from(data_type),

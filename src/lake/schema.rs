@@ -45,14 +45,18 @@ fn storable_type(data_type: &DataType) -> std::result::Result<DataType, String> 
         | DataType::Date32
         | DataType::Utf8
         | DataType::Binary => data_type.clone(),
-        DataType::Decimal128(precision, scale) if *scale >= 0 => DataType::Decimal128(*precision, *scale),
+        DataType::Decimal128(precision, scale) if *scale >= 0 => {
+            DataType::Decimal128(*precision, *scale)
+        }
         DataType::UInt8 => DataType::Int16,
         DataType::UInt16 => DataType::Int32,
         DataType::UInt32 | DataType::UInt64 => DataType::Int64,
         DataType::Float16 => DataType::Float32,
         DataType::Date64 => DataType::Date32,
         DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
-        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => DataType::Binary,
+        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            DataType::Binary
+        }
         DataType::Timestamp(_, _) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         DataType::Dictionary(_, value) => storable_type(value)?,
         DataType::List(item)
@@ -116,7 +120,11 @@ mod tests {
 
     #[test]
     fn instants_without_a_zone_are_taken_as_utc() {
-        let schema = Schema::new(vec![Field::new("at", DataType::Timestamp(TimeUnit::Nanosecond, None), true)]);
+        let schema = Schema::new(vec![Field::new(
+            "at",
+            DataType::Timestamp(TimeUnit::Nanosecond, None),
+            true,
+        )]);
         let stored = storable(&schema).unwrap();
         assert_eq!(
             stored.field(0).data_type(),

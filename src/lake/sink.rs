@@ -88,15 +88,19 @@ impl Lake {
             let field = spec.schema.fields().find(name).map(|(index, _)| index);
             field.ok_or_else(|| bug("there is no such partition column").at("column", name))
         };
-        let partition_columns = spec.partition_by.iter().map(position).collect::<Result<Vec<_>>>()?;
-        let kept = spec.schema.fields().iter().filter(|field| !spec.partition_by.contains(field.name()));
+        let partition_columns =
+            spec.partition_by.iter().map(position).collect::<Result<Vec<_>>>()?;
+        let kept =
+            spec.schema.fields().iter().filter(|field| !spec.partition_by.contains(field.name()));
         let fields = partition_columns.iter().filter_map(|index| spec.schema.fields().get(*index));
-        let keys = fields.map(|field| SortField::new(field.data_type().clone())).collect::<Vec<_>>();
+        let keys =
+            fields.map(|field| SortField::new(field.data_type().clone())).collect::<Vec<_>>();
         let keys = match keys.is_empty() {
             true => None,
-            false => {
-                Some(RowConverter::new(keys).map_err(|e| bug("cannot partition by such columns").because(e))?)
-            }
+            false => Some(
+                RowConverter::new(keys)
+                    .map_err(|e| bug("cannot partition by such columns").because(e))?,
+            ),
         };
         Ok(Sink {
             store: self.store_of(&spec.name)?,
@@ -155,9 +159,12 @@ impl Sink {
     /// The rows of `batch` by partition.
     fn split(&self, batch: &RecordBatch) -> Result<Vec<(Option<OwnedRow>, RecordBatch)>> {
         let Some(keys) = &self.keys else { return Ok(vec![(None, batch.clone())]) };
-        let failed = |e| Error::new(Kind::Bug, "cannot part rows by partition").at("table", &self.spec.name).because(e);
-        let columns =
-            batch.project(&self.partition_columns).map_err(failed)?.columns().to_vec();
+        let failed = |e| {
+            Error::new(Kind::Bug, "cannot part rows by partition")
+                .at("table", &self.spec.name)
+                .because(e)
+        };
+        let columns = batch.project(&self.partition_columns).map_err(failed)?.columns().to_vec();
         let rows = keys.convert_columns(&columns).map_err(failed)?;
         let mut groups: HashMap<_, Vec<u32>> = HashMap::new();
         for (row, index) in rows.iter().zip(0u32..) {
@@ -182,12 +189,19 @@ impl Sink {
             Entry::Vacant(entry) => {
                 let mut values = IndexMap::new();
                 for (name, column) in self.spec.partition_by.iter().zip(&self.partition_columns) {
-                    let value = Scalar::from_array(rows.column(*column).as_ref(), 0).ok_or_else(|| {
-                        Error::new(Kind::Bug, "cannot partition by such a column").at("column", name)
-                    })?;
+                    let value =
+                        Scalar::from_array(rows.column(*column).as_ref(), 0).ok_or_else(|| {
+                            Error::new(Kind::Bug, "cannot partition by such a column")
+                                .at("column", name)
+                        })?;
                     values.insert(name.clone(), value);
                 }
-                Ok(entry.insert(Partition { values, waiting: Vec::new(), rows_waiting: 0, writer: None }))
+                Ok(entry.insert(Partition {
+                    values,
+                    waiting: Vec::new(),
+                    rows_waiting: 0,
+                    writer: None,
+                }))
             }
         }
     }
@@ -208,16 +222,22 @@ impl Sink {
         self.rows_waiting -= std::mem::take(&mut partition.rows_waiting);
         let rows = concat_batches(&first.schema(), &waiting)
             .and_then(|rows| without(&rows, &self.partition_columns))
-            .map_err(|e| Error::new(Kind::Bug, "cannot join rows of a partition").at("table", &self.spec.name).because(e))?;
+            .map_err(|e| {
+                Error::new(Kind::Bug, "cannot join rows of a partition")
+                    .at("table", &self.spec.name)
+                    .because(e)
+            })?;
         drop(waiting);
         if partition.writer.is_none() {
             let writer = open_writer(&self.store, &self.file_schema, partition.values.clone());
-            partition.writer = Some(writer.map_err(|e| delta_error("cannot begin a file", &self.spec.name, e))?);
+            partition.writer =
+                Some(writer.map_err(|e| delta_error("cannot begin a file", &self.spec.name, e))?);
         }
         match &mut partition.writer {
-            Some(writer) => {
-                writer.write(&rows).await.map_err(|e| delta_error("cannot write a file", &self.spec.name, e))
-            }
+            Some(writer) => writer
+                .write(&rows)
+                .await
+                .map_err(|e| delta_error("cannot write a file", &self.spec.name, e)),
             None => Ok(()),
         }
     }
@@ -226,8 +246,12 @@ impl Sink {
         self.encode_all().await?;
         for (_, partition) in std::mem::take(&mut self.partitions) {
             let Some(writer) = partition.writer else { continue };
-            let adds = writer.close().await.map_err(|e| delta_error("cannot finish a file", &self.spec.name, e))?;
-            self.written.bytes += adds.iter().map(|add| u64::try_from(add.size).unwrap_or_default()).sum::<u64>();
+            let adds = writer
+                .close()
+                .await
+                .map_err(|e| delta_error("cannot finish a file", &self.spec.name, e))?;
+            self.written.bytes +=
+                adds.iter().map(|add| u64::try_from(add.size).unwrap_or_default()).sum::<u64>();
             self.written.adds.extend(adds);
         }
         Ok(())

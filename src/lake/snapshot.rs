@@ -46,7 +46,9 @@ impl Snapshot {
     pub(super) fn new(name: TableName, table: DeltaTable) -> Result<Self> {
         let state = table.snapshot().map_err(|e| delta_error("cannot read the table", &name, e))?;
         let schema: Schema = state.schema().as_ref().try_into_arrow().map_err(|e| {
-            Error::new(Kind::Invalid, "the table has columns that cannot be read").at("table", &name).because(e)
+            Error::new(Kind::Invalid, "the table has columns that cannot be read")
+                .at("table", &name)
+                .because(e)
         })?;
         // Metadata of fields is Delta's own and would only make equal schemas unequal.
         let fields: Vec<_> = schema
@@ -69,7 +71,8 @@ impl Snapshot {
         }
         if let At::Time(instant) = at
             && let Some(committed) = state.version_timestamp(self.version())
-            && DateTime::from_timestamp_millis(committed).is_some_and(|committed| committed > instant)
+            && DateTime::from_timestamp_millis(committed)
+                .is_some_and(|committed| committed > instant)
         {
             return Err(Error::new(Kind::Missing, "the table had no state at that time")
                 .at("table", &self.name)
@@ -107,7 +110,9 @@ impl Snapshot {
     /// What the table holds, in words.
     pub fn description(&self) -> String {
         let state = self.state().ok();
-        state.and_then(|state| state.metadata().description().map(str::to_owned)).unwrap_or_default()
+        state
+            .and_then(|state| state.metadata().description().map(str::to_owned))
+            .unwrap_or_default()
     }
 
     /// What made the table, if clickwatch did.
@@ -138,7 +143,8 @@ impl Snapshot {
 
     /// Whether any file belongs to the partition in which `column` is `value`.
     pub fn has_partition(&self, column: &str, value: &str) -> Result<bool> {
-        let is_it = |found: Option<&Option<String>>| found.and_then(Option::as_deref) == Some(value);
+        let is_it =
+            |found: Option<&Option<String>>| found.and_then(Option::as_deref) == Some(value);
         Ok(self.files()?.iter().any(|file| is_it(file.partition_values_map().get(column))))
     }
 
@@ -155,7 +161,8 @@ impl Snapshot {
     /// The newest `limit` commits up to this one, newest first.
     pub async fn history(&self, limit: usize) -> Result<Vec<HistoryEntry>> {
         let failed = |e| delta_error("cannot read the history of the table", &self.name, e);
-        let commits: Vec<_> = self.table.history(Some(limit)).try_collect().await.map_err(failed)?;
+        let commits: Vec<_> =
+            self.table.history(Some(limit)).try_collect().await.map_err(failed)?;
         let newest = self.version();
         Ok(commits
             .into_iter()
@@ -167,7 +174,9 @@ impl Snapshot {
                 notes: commit
                     .info
                     .into_iter()
-                    .map(|(key, value)| (key, value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+                    .map(|(key, value)| {
+                        (key, value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+                    })
                     .collect(),
             })
             .collect())

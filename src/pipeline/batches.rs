@@ -46,15 +46,27 @@ impl Batches {
     ///
     /// Errors: `Missing` or `Conflict` when one of them is gone or was changed since.
     pub(super) fn files_of(&self, batch: i64, files: &[InputFile]) -> Result<Vec<InputFile>> {
-        let found: HashMap<&str, &InputFile> = files.iter().map(|file| (&*file.name, file)).collect();
-        let mut planned: Vec<_> = self.files.iter().filter(|(_, file)| file.batch == batch).collect();
+        let found: HashMap<&str, &InputFile> =
+            files.iter().map(|file| (&*file.name, file)).collect();
+        let mut planned: Vec<_> =
+            self.files.iter().filter(|(_, file)| file.batch == batch).collect();
         planned.sort_by_key(|(name, _)| name.as_str());
         planned
             .into_iter()
             .map(|(name, _)| match found.get(name.as_str()) {
                 Some(file) if self.knows(file) => Ok((*file).clone()),
-                Some(_) => Err(lost(Kind::Conflict, "a file changed after an interrupted run had begun with it", name, batch)),
-                None => Err(lost(Kind::Missing, "a file is gone that an interrupted run had begun with", name, batch)),
+                Some(_) => Err(lost(
+                    Kind::Conflict,
+                    "a file changed after an interrupted run had begun with it",
+                    name,
+                    batch,
+                )),
+                None => Err(lost(
+                    Kind::Missing,
+                    "a file is gone that an interrupted run had begun with",
+                    name,
+                    batch,
+                )),
             })
             .collect()
     }
@@ -78,7 +90,9 @@ impl Run {
     /// The batches of the source known as `application`.
     pub(super) async fn batches(&self, application: &str) -> Result<Batches> {
         let table = TableName::ops("batches");
-        let Some(snapshot) = self.lake.snapshot(&table).await? else { return Ok(Batches::default()) };
+        let Some(snapshot) = self.lake.snapshot(&table).await? else {
+            return Ok(Batches::default());
+        };
         let mut tables = Tables::default();
         tables.add(table, snapshot.provider()?);
         let session = self.engine.session(tables.into_catalog());
@@ -97,8 +111,10 @@ impl Run {
             let sizes = batch.column(2).as_primitive::<Int64Type>();
             let changes = batch.column(3).as_primitive::<TimestampMicrosecondType>();
             for row in 0..numbers.len() {
-                let modified_at = DateTime::from_timestamp_micros(changes.value(row)).unwrap_or_default();
-                let planned = Planned { batch: numbers.value(row), bytes: sizes.value(row), modified_at };
+                let modified_at =
+                    DateTime::from_timestamp_micros(changes.value(row)).unwrap_or_default();
+                let planned =
+                    Planned { batch: numbers.value(row), bytes: sizes.value(row), modified_at };
                 batches.newest = batches.newest.max(planned.batch);
                 batches.files.insert(paths.value(row).to_owned(), planned);
             }
@@ -107,7 +123,13 @@ impl Run {
     }
 
     /// Writes down that `files` are `batch` of `application`, before anything of them is landed.
-    pub(super) async fn plan_batch(&self, application: &str, batch: i64, root: &Path, files: &[InputFile]) -> Result<()> {
+    pub(super) async fn plan_batch(
+        &self,
+        application: &str,
+        batch: i64,
+        root: &Path,
+        files: &[InputFile],
+    ) -> Result<()> {
         let length = files.len();
         let columns = vec![
             ("source", Values::Text(vec![text(application); length])),
@@ -115,11 +137,18 @@ impl Run {
             ("path", Values::Text(files.iter().map(|file| text(&file.name)).collect())),
             ("directory", Values::Text(vec![text(root.display()); length])),
             ("bytes", Values::Count(files.iter().map(|file| count(file.bytes)).collect())),
-            ("modified_at", Values::Instant(files.iter().map(|file| Some(file.modified_at)).collect())),
+            (
+                "modified_at",
+                Values::Instant(files.iter().map(|file| Some(file.modified_at)).collect()),
+            ),
             ("planned_at", Values::Instant(vec![Some(self.as_of); length])),
             ("run_id", Values::Text(vec![text(&self.id); length])),
         ];
-        let spec = spec("batches", "One row per file that was or will be landed, and the batch that it belongs to.", &columns);
+        let spec = spec(
+            "batches",
+            "One row per file that was or will be landed, and the batch that it belongs to.",
+            &columns,
+        );
         self.append(&spec, rows(&spec, columns)?, &[(application.to_owned(), batch)]).await
     }
 }
@@ -140,7 +169,8 @@ mod tests {
     }
 
     fn known() -> Batches {
-        let planned = Planned { batch: 3, bytes: 10, modified_at: DateTime::from_timestamp(5, 0).unwrap() };
+        let planned =
+            Planned { batch: 3, bytes: 10, modified_at: DateTime::from_timestamp(5, 0).unwrap() };
         Batches { newest: 3, files: HashMap::from([("a".to_owned(), planned)]) }
     }
 

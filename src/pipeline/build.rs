@@ -48,9 +48,11 @@ impl Run {
     async fn target<'a>(&self, model: &'a Model) -> Result<Target<'a>> {
         let mut upstream = Vec::with_capacity(model.reads.len());
         for table in &model.reads {
-            let snapshot = self.lake.require(table, At::Latest).await.map_err(|e| {
-                e.hint("run the pipeline that fills it first")
-            })?;
+            let snapshot = self
+                .lake
+                .require(table, At::Latest)
+                .await
+                .map_err(|e| e.hint("run the pipeline that fills it first"))?;
             upstream.push(snapshot);
         }
         let schema = self.checked.schemas.get(&model.table).ok_or_else(|| {
@@ -83,7 +85,9 @@ impl Run {
         }
         let mut physical = session.physical(&plan).await?;
         // What BI tools load is best in few files; it is small as a rule.
-        if model.table.layer() == Layer::Gold && physical.output_partitioning().partition_count() > 1 {
+        if model.table.layer() == Layer::Gold
+            && physical.output_partitioning().partition_count() > 1
+        {
             physical = Arc::new(CoalescePartitionsExec::new(physical));
         }
         let judges = Arc::new(Judges::new(&session, model, &target.spec.schema)?);
@@ -118,7 +122,8 @@ impl Run {
                 ("reason", built.reason.clone().into()),
             ],
         };
-        (built.version, built.rows_replaced) = self.lake.commit(&target.spec, target.base.as_ref(), change).await?;
+        (built.version, built.rows_replaced) =
+            self.lake.commit(&target.spec, target.base.as_ref(), change).await?;
         Ok(built)
     }
 
@@ -150,7 +155,10 @@ impl Run {
         }
         let mut written = Written::default();
         while let Some(writer) = writers.join_next().await {
-            written.merge(writer.map_err(|e| Error::new(Kind::Bug, "a writer ended by itself").because(e))??);
+            written.merge(
+                writer
+                    .map_err(|e| Error::new(Kind::Bug, "a writer ended by itself").because(e))??,
+            );
         }
         Ok(written)
     }
@@ -206,7 +214,12 @@ impl Target<'_> {
             let version = i64::try_from(upstream.version()).unwrap_or(i64::MAX);
             match base.position_of(&position_id(upstream)).await? {
                 Some(seen) if seen == version => {}
-                Some(seen) => return Ok(Some(format!("{} went from version {seen} to {version}", upstream.name()))),
+                Some(seen) => {
+                    return Ok(Some(format!(
+                        "{} went from version {seen} to {version}",
+                        upstream.name()
+                    )));
+                }
                 None => return Ok(Some(format!("{} was not read before", upstream.name()))),
             }
         }
@@ -225,7 +238,9 @@ impl Target<'_> {
     fn positions(&self) -> Vec<(String, i64)> {
         self.upstream
             .iter()
-            .map(|upstream| (position_id(upstream), i64::try_from(upstream.version()).unwrap_or(i64::MAX)))
+            .map(|upstream| {
+                (position_id(upstream), i64::try_from(upstream.version()).unwrap_or(i64::MAX))
+            })
             .collect()
     }
 

@@ -41,8 +41,9 @@ pub(super) struct Judged {
 impl Judges {
     /// The expectations of `model` over rows of `schema`.
     pub(super) fn new(session: &Session, model: &Model, schema: &SchemaRef) -> Result<Self> {
-        let df_schema = DFSchema::try_from(Arc::clone(schema))
-            .map_err(|e| engine_error("cannot plan the expectations", e).at("table", &model.table))?;
+        let df_schema = DFSchema::try_from(Arc::clone(schema)).map_err(|e| {
+            engine_error("cannot plan the expectations", e).at("table", &model.table)
+        })?;
         let judges = model
             .expectations
             .iter()
@@ -67,11 +68,15 @@ impl Judges {
         for outcome in [Outcome::Fail, Outcome::Warn, Outcome::Quarantine, Outcome::Drop] {
             for judge in self.judges.iter().filter(|judge| judge.expectation.otherwise == outcome) {
                 let satisfied = judge.evaluate(&rows)?;
-                if matches!(outcome, Outcome::Fail | Outcome::Warn) || satisfied.false_count() == 0 {
+                if matches!(outcome, Outcome::Fail | Outcome::Warn) || satisfied.false_count() == 0
+                {
                     continue;
                 }
-                let candidates = keep.take().unwrap_or_else(|| BooleanArray::from(vec![true; rows.num_rows()]));
-                let unsatisfied = not(&satisfied).and_then(|unsatisfied| and(&candidates, &unsatisfied)).map_err(bug)?;
+                let candidates =
+                    keep.take().unwrap_or_else(|| BooleanArray::from(vec![true; rows.num_rows()]));
+                let unsatisfied = not(&satisfied)
+                    .and_then(|unsatisfied| and(&candidates, &unsatisfied))
+                    .map_err(bug)?;
                 if outcome == Outcome::Quarantine {
                     rejected.extend(judge.reject(&rows, &unsatisfied)?);
                 } else {
@@ -115,7 +120,8 @@ impl Judges {
             .iter()
             .filter(|judge| judge.expectation.otherwise == Outcome::Fail)
             .map(|judge| {
-                let rows = judge.failed.load(Ordering::Relaxed) + judge.unknown.load(Ordering::Relaxed);
+                let rows =
+                    judge.failed.load(Ordering::Relaxed) + judge.unknown.load(Ordering::Relaxed);
                 (judge.expectation.name.as_str(), rows)
             })
             .find(|(_, rows)| *rows > 0)
@@ -129,9 +135,13 @@ impl Judge {
             .predicate
             .evaluate(rows)
             .and_then(|value| value.into_array(rows.num_rows()))
-            .map_err(|e| engine_error("cannot evaluate an expectation", e).at("check", &self.expectation.check))?;
+            .map_err(|e| {
+                engine_error("cannot evaluate an expectation", e)
+                    .at("check", &self.expectation.check)
+            })?;
         let truth = value.as_boolean_opt().ok_or_else(|| {
-            Error::new(Kind::Bug, "an expectation is neither true nor false").at("check", &self.expectation.check)
+            Error::new(Kind::Bug, "an expectation is neither true nor false")
+                .at("check", &self.expectation.check)
         })?;
         let (unknown, passed) = (truth.null_count(), truth.true_count());
         self.unknown.fetch_add(unknown as u64, Ordering::Relaxed);
@@ -149,9 +159,12 @@ impl Judge {
         let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
         writer.write(&rows).and_then(|()| writer.finish()).map_err(bug)?;
         let text = writer.into_inner();
-        let sources = rows.column_by_name("_source").and_then(|column| column.as_string_opt::<i32>());
+        let sources =
+            rows.column_by_name("_source").and_then(|column| column.as_string_opt::<i32>());
         let number = |name: &str| {
-            rows.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int64Type>()).cloned()
+            rows.column_by_name(name)
+                .and_then(|column| column.as_primitive_opt::<Int64Type>())
+                .cloned()
         };
         let (positions, batches) = (number("_position"), number("_batch"));
         let at = |column: &Option<arrow::array::Int64Array>, row: usize| {
@@ -164,7 +177,9 @@ impl Judge {
             .map(|(row, line)| Rejected {
                 rule: Some(self.expectation.name.clone()),
                 reason: format!("not true: {}", self.expectation.check),
-                source: sources.filter(|column| column.is_valid(row)).map(|column| column.value(row).to_owned()),
+                source: sources
+                    .filter(|column| column.is_valid(row))
+                    .map(|column| column.value(row).to_owned()),
                 position: at(&positions, row),
                 batch: at(&batches, row),
                 record: line.to_vec(),

@@ -8,7 +8,9 @@ use tokio::task::JoinSet;
 use crate::error::{Error, Kind, Result};
 use crate::lake::{Change, Lake, Removal, Snapshot, TableSpec, Written};
 use crate::project::{Pipeline, Source};
-use crate::source::{Decoder, Feed, InputFile, Lineage, Quarantined, bronze_schema, discover, feed};
+use crate::source::{
+    Decoder, Feed, InputFile, Lineage, Quarantined, bronze_schema, discover, feed,
+};
 
 use super::quarantine::{Quarantine, Rejected};
 use super::{Run, SourceReport, Step, millis};
@@ -54,7 +56,8 @@ impl Run {
         if batches.newest > landed {
             let batch = batches.newest;
             let files = batches.files_of(batch, &files).map_err(placed)?;
-            let landing = Landing { source, application: &application, batch, files, resumed: true };
+            let landing =
+                Landing { source, application: &application, batch, files, resumed: true };
             reports.push(self.land(landing).await.map_err(placed)?);
         }
         let new = batches.new_among(&files);
@@ -62,7 +65,8 @@ impl Run {
             batches.newest += 1;
             let batch = batches.newest;
             self.plan_batch(&application, batch, &directory, &new).await?;
-            let landing = Landing { source, application: &application, batch, files: new, resumed: false };
+            let landing =
+                Landing { source, application: &application, batch, files: new, resumed: false };
             reports.push(self.land(landing).await.map_err(placed)?);
         }
         if reports.len() == before {
@@ -136,17 +140,25 @@ impl Run {
         let mut workers = JoinSet::new();
         for _ in 0..self.engine.cores() {
             let decoder = Decoder::new(&source.columns, source.keep_raw, lineage)?;
-            workers.spawn(decode(decoder, self.lake.clone(), spec.clone(), feed.clone(), rejects.clone()));
+            workers.spawn(decode(
+                decoder,
+                self.lake.clone(),
+                spec.clone(),
+                feed.clone(),
+                rejects.clone(),
+            ));
         }
         drop(rejects);
         while let Some(records) = rejected.recv().await {
             let records: Vec<Quarantined> = records;
-            let records = records.into_iter().map(|record| Rejected::of_source(record, lineage.batch));
+            let records =
+                records.into_iter().map(|record| Rejected::of_source(record, lineage.batch));
             self.reject(quarantine, records.collect()).await?;
         }
         let mut landed = Landed::default();
         while let Some(worker) = workers.join_next().await {
-            let part = worker.map_err(|e| Error::new(Kind::Bug, "a decoder ended by itself").because(e))??;
+            let part = worker
+                .map_err(|e| Error::new(Kind::Bug, "a decoder ended by itself").because(e))??;
             landed.written.merge(part.written);
             landed.rescued += part.rescued;
         }

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 
 use crate::error::{Error, Kind, Result};
@@ -27,7 +29,10 @@ pub(super) enum Values {
 
 /// What a table of records is for and which columns it has.
 pub(super) fn spec(name: &'static str, description: &str, columns: &[(&str, Values)]) -> TableSpec {
-    let fields = columns.iter().map(|(name, values)| Field::new(*name, values.data_type(), true)).collect::<Vec<_>>();
+    let fields = columns
+        .iter()
+        .map(|(name, values)| Field::new(*name, values.data_type(), true))
+        .collect::<Vec<_>>();
     TableSpec {
         name: TableName::ops(name),
         schema: Arc::new(Schema::new(fields)),
@@ -40,8 +45,9 @@ pub(super) fn spec(name: &'static str, description: &str, columns: &[(&str, Valu
 /// The rows of a table of records.
 pub(super) fn rows(spec: &TableSpec, columns: Vec<(&str, Values)>) -> Result<RecordBatch> {
     let arrays = columns.into_iter().map(|(_, values)| values.into_array()).collect();
-    RecordBatch::try_new(Arc::clone(&spec.schema), arrays)
-        .map_err(|e| Error::new(Kind::Bug, "cannot write down records").at("table", &spec.name).because(e))
+    RecordBatch::try_new(Arc::clone(&spec.schema), arrays).map_err(|e| {
+        Error::new(Kind::Bug, "cannot write down records").at("table", &spec.name).because(e)
+    })
 }
 
 impl Values {
@@ -62,7 +68,9 @@ impl Values {
             Self::Flag(values) => Arc::new(BooleanArray::from(values)),
             Self::Bytes(values) => Arc::new(arrow::array::BinaryArray::from_iter_values(values)),
             Self::Instant(values) => {
-                let micros = values.into_iter().map(|instant| instant.map(|instant| instant.timestamp_micros()));
+                let micros = values
+                    .into_iter()
+                    .map(|instant| instant.map(|instant| instant.timestamp_micros()));
                 Arc::new(micros.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
             }
         }
@@ -83,7 +91,12 @@ impl Run {
     /// Adds `rows` to a table of records, together with the positions they stand for.
     ///
     /// Errors: `Conflict` when another run moved the same positions.
-    pub(super) async fn append(&self, spec: &TableSpec, rows: RecordBatch, positions: &[(String, i64)]) -> Result<()> {
+    pub(super) async fn append(
+        &self,
+        spec: &TableSpec,
+        rows: RecordBatch,
+        positions: &[(String, i64)],
+    ) -> Result<()> {
         let mut sink = self.lake.sink(spec)?;
         sink.write(&rows).await?;
         let written = sink.close().await?;
@@ -98,7 +111,11 @@ impl Run {
             };
             match self.lake.commit(spec, base.as_ref(), change).await {
                 // Two runs that create the table at once: the second finds it the next time.
-                Err(error) if error.kind() == Kind::Conflict && positions.is_empty() && attempt < ATTEMPTS => {
+                Err(error)
+                    if error.kind() == Kind::Conflict
+                        && positions.is_empty()
+                        && attempt < ATTEMPTS =>
+                {
                     attempt += 1;
                 }
                 result => return result.map(drop),
@@ -130,27 +147,42 @@ impl Run {
             ("error", Values::Text(vec![report.error_text.clone()])),
             ("clickwatch", Values::Text(vec![text(env!("CARGO_PKG_VERSION"))])),
         ];
-        let spec = spec("runs", "One row per pipeline and run: when, how it ended, how much it moved.", &columns);
+        let spec = spec(
+            "runs",
+            "One row per pipeline and run: when, how it ended, how much it moved.",
+            &columns,
+        );
         self.append(&spec, rows(&spec, columns)?, &[]).await
     }
 
     async fn record_writes(&self, report: &PipelineReport) -> Result<()> {
-        let sources: Vec<_> = report.sources.iter().filter(|source| source.batch.is_some()).collect();
-        let tables: Vec<_> = report.tables.iter().filter(|table| table.strategy != "none").collect();
+        let sources: Vec<_> =
+            report.sources.iter().filter(|source| source.batch.is_some()).collect();
+        let tables: Vec<_> =
+            report.tables.iter().filter(|table| table.strategy != "none").collect();
         let length = sources.len() + tables.len();
         if length == 0 {
             return Ok(());
         }
         // Each column: first the sources, then the models.
-        let counts = |of_source: &dyn Fn(&super::SourceReport) -> u64, of_table: &dyn Fn(&super::TableReport) -> u64| {
+        let counts = |of_source: &dyn Fn(&super::SourceReport) -> u64,
+                      of_table: &dyn Fn(&super::TableReport) -> u64| {
             let sources = sources.iter().map(|source| count(of_source(source)));
-            Values::Count(sources.chain(tables.iter().map(|table| count(of_table(table)))).collect())
+            Values::Count(
+                sources.chain(tables.iter().map(|table| count(of_table(table)))).collect(),
+            )
         };
-        let names = sources.iter().map(|source| &source.table).chain(tables.iter().map(|table| &table.table));
-        let strategies = sources.iter().map(|_| "append").chain(tables.iter().map(|table| table.strategy));
+        let names = sources
+            .iter()
+            .map(|source| &source.table)
+            .chain(tables.iter().map(|table| &table.table));
+        let strategies =
+            sources.iter().map(|_| "append").chain(tables.iter().map(|table| table.strategy));
         let reasons = sources
             .iter()
-            .map(|source| format!("batch {} of {} files", source.batch.unwrap_or_default(), source.files))
+            .map(|source| {
+                format!("batch {} of {} files", source.batch.unwrap_or_default(), source.files)
+            })
             .chain(tables.iter().map(|table| table.reason.clone()));
         let columns = vec![
             ("run_id", Values::Text(vec![text(&self.id); length])),
@@ -161,7 +193,10 @@ impl Run {
             ("rows_in", counts(&|source| source.records_read, &|table| table.rows_in)),
             ("rows_landed", counts(&|source| source.rows_landed, &|table| table.rows_landed)),
             ("rows_replaced", counts(&|_| 0, &|table| table.rows_replaced)),
-            ("rows_quarantined", counts(&|source| source.records_quarantined, &|table| table.rows_quarantined)),
+            (
+                "rows_quarantined",
+                counts(&|source| source.records_quarantined, &|table| table.rows_quarantined),
+            ),
             ("rows_dropped", counts(&|_| 0, &|table| table.rows_dropped)),
             ("files", counts(&|source| source.files_written, &|table| table.files_written)),
             ("bytes", counts(&|source| source.bytes_written, &|table| table.bytes_written)),
@@ -169,7 +204,11 @@ impl Run {
             ("version", counts(&|source| source.version, &|table| table.version)),
             ("written_at", Values::Instant(vec![Some(self.clock.now()); length])),
         ];
-        let spec = spec("writes", "One row per table and run that wrote it: what, how much, how and why.", &columns);
+        let spec = spec(
+            "writes",
+            "One row per table and run that wrote it: what, how much, how and why.",
+            &columns,
+        );
         self.append(&spec, rows(&spec, columns)?, &[]).await
     }
 
@@ -194,10 +233,16 @@ impl Run {
             ("rows_passed", counts(&|result| result.passed)),
             ("rows_failed", counts(&|result| result.failed)),
             ("rows_unknown", counts(&|result| result.unknown)),
-            ("is_met", Values::Flag(results.iter().map(|result| result.failed + result.unknown == 0).collect())),
+            (
+                "is_met",
+                Values::Flag(
+                    results.iter().map(|result| result.failed + result.unknown == 0).collect(),
+                ),
+            ),
             ("checked_at", Values::Instant(vec![Some(self.clock.now()); results.len()])),
         ];
-        let spec = spec("expectations", "One row per expectation and run that evaluated it.", &columns);
+        let spec =
+            spec("expectations", "One row per expectation and run that evaluated it.", &columns);
         self.append(&spec, rows(&spec, columns)?, &[]).await
     }
 }

@@ -77,7 +77,8 @@ impl Runner {
     /// anything was read or written.
     pub async fn run(self, project: &Project, options: &Options) -> Result<Report> {
         let checked = check(&self.engine, project).await?;
-        let pipelines = with_sources(project.select(options.pipeline.as_deref())?, &options.sources)?;
+        let pipelines =
+            with_sources(project.select(options.pipeline.as_deref())?, &options.sources)?;
         let run = Run {
             id: uuid::Uuid::now_v7().to_string(),
             as_of: self.clock.now(),
@@ -106,15 +107,18 @@ impl Runner {
 fn with_sources(pipelines: Vec<&Pipeline>, paths: &[(String, PathBuf)]) -> Result<Vec<Pipeline>> {
     let mut pipelines: Vec<Pipeline> = pipelines.into_iter().cloned().collect();
     for (name, path) in paths {
-        let names: Vec<String> = sources(&mut pipelines).map(|source| source.table.name().to_owned()).collect();
-        let Some(source) = sources(&mut pipelines).find(|source| source.table.name() == name) else {
+        let names: Vec<String> =
+            sources(&mut pipelines).map(|source| source.table.name().to_owned()).collect();
+        let Some(source) = sources(&mut pipelines).find(|source| source.table.name() == name)
+        else {
             let error = Error::new(Kind::Missing, "there is no such source").at("source", name);
             return Err(match did_you_mean(name, names.iter().map(String::as_str)) {
                 Some(hint) => error.hint(hint),
                 None => error,
             });
         };
-        source.path = std::path::absolute(path).map_err(|e| Error::io("cannot tell where a source is", path, e))?;
+        source.path = std::path::absolute(path)
+            .map_err(|e| Error::io("cannot tell where a source is", path, e))?;
     }
     Ok(pipelines)
 }
@@ -131,7 +135,8 @@ impl Run {
         let result = self.stop.or_stopped(self.steps(pipeline, project, &mut report)).await;
         report.milliseconds = millis(started);
         if let Err(error) = result {
-            report.status = if error.kind() == Kind::Stopped { Status::Stopped } else { Status::Failed };
+            report.status =
+                if error.kind() == Kind::Stopped { Status::Stopped } else { Status::Failed };
             // The error that ended the run matters more than one of writing it down.
             report.error_text = Some(error.to_string());
             drop(self.record(&report).await);
@@ -142,7 +147,12 @@ impl Run {
         Ok(report)
     }
 
-    async fn steps(&self, pipeline: &Pipeline, project: &Project, report: &mut PipelineReport) -> Result<()> {
+    async fn steps(
+        &self,
+        pipeline: &Pipeline,
+        project: &Project,
+        report: &mut PipelineReport,
+    ) -> Result<()> {
         for source in &pipeline.sources {
             self.ingest(pipeline, source, &project.root, &mut report.sources).await?;
         }

@@ -60,7 +60,11 @@ impl Run {
     }
 
     /// Writes rejected records; nobody sees them before they are committed.
-    pub(super) async fn reject(&self, quarantine: &mut Quarantine, rejected: Vec<Rejected>) -> Result<()> {
+    pub(super) async fn reject(
+        &self,
+        quarantine: &mut Quarantine,
+        rejected: Vec<Rejected>,
+    ) -> Result<()> {
         if rejected.is_empty() {
             return Ok(());
         }
@@ -71,8 +75,12 @@ impl Run {
 
     fn columns(&self, table: &TableName, rejected: Vec<Rejected>) -> Vec<(&'static str, Values)> {
         let length = rejected.len();
-        let texts = |of: &dyn Fn(&Rejected) -> Option<String>| Values::Text(rejected.iter().map(of).collect());
-        let counts = |of: &dyn Fn(&Rejected) -> Option<i64>| Values::Count(rejected.iter().map(of).collect());
+        let texts = |of: &dyn Fn(&Rejected) -> Option<String>| {
+            Values::Text(rejected.iter().map(of).collect())
+        };
+        let counts = |of: &dyn Fn(&Rejected) -> Option<i64>| {
+            Values::Count(rejected.iter().map(of).collect())
+        };
         vec![
             (TABLE, Values::Text(vec![text(table); length])),
             ("rule", texts(&|one| one.rule.clone())),
@@ -88,23 +96,21 @@ impl Run {
     }
 
     /// Commits what a source rejected, with the batch that it belongs to. A batch that is there
-    /// already, from a run that died afterwards, is not committed again.
+    /// already, from a run that died afterwards, is not committed again. The first batch creates the
+    /// table even when it rejects nothing, so that there always is one to ask.
     pub(super) async fn commit_rejected_records(
         &self,
         quarantine: Quarantine,
         application: &str,
         batch: i64,
     ) -> Result<()> {
-        if quarantine.rejected == 0 {
-            quarantine.sink.abort().await;
-            return Ok(());
-        }
         let base = self.lake.snapshot(&quarantine.spec.name).await?;
-        if let Some(base) = &base
-            && base.position_of(application).await?.is_some_and(|landed| landed >= batch)
-        {
-            quarantine.sink.abort().await;
-            return Ok(());
+        if let Some(base) = &base {
+            let landed = base.position_of(application).await?;
+            if quarantine.rejected == 0 || landed.is_some_and(|landed| landed >= batch) {
+                quarantine.sink.abort().await;
+                return Ok(());
+            }
         }
         let written = quarantine.sink.close().await?;
         let change = Change {
@@ -144,5 +150,7 @@ pub(super) fn failed_expectation(table: &TableName, expectation: &str, rows: u64
     Error::new(Kind::Data, format!("{rows} rows do not satisfy an expectation that must hold"))
         .at("table", table)
         .at("expectation", expectation)
-        .hint("the table was left as it was; see ops.expectations, and correct the data or the rule")
+        .hint(
+            "the table was left as it was; see ops.expectations, and correct the data or the rule",
+        )
 }

@@ -178,7 +178,11 @@ impl PipelineReport {
     /// Records read, landed and quarantined from all sources.
     pub fn records(&self) -> (u64, u64, u64) {
         self.sources.iter().fold((0, 0, 0), |(read, landed, quarantined), source| {
-            (read + source.records_read, landed + source.rows_landed, quarantined + source.records_quarantined)
+            (
+                read + source.records_read,
+                landed + source.rows_landed,
+                quarantined + source.records_quarantined,
+            )
         })
     }
 

@@ -25,9 +25,12 @@ pub(super) struct Declaration {
 /// The types are those that JSON can hold: TEXT, BIGINT, DOUBLE, BOOLEAN, and ARRAY and STRUCT of
 /// them. Everything else, text in particular that means a time, is for Silver to read.
 pub(super) fn read(name: &str, text: &str) -> Result<Declaration, Vec<Mistake>> {
-    let statements = Parser::parse_sql(&GenericDialect {}, text).map_err(|e| vec![syntax_mistake(&e)])?;
+    let statements =
+        Parser::parse_sql(&GenericDialect {}, text).map_err(|e| vec![syntax_mistake(&e)])?;
     let [Statement::CreateTable(create)] = statements.as_slice() else {
-        return Err(vec![Mistake::of_file("a Bronze file holds one CREATE TABLE and nothing else")]);
+        return Err(vec![Mistake::of_file(
+            "a Bronze file holds one CREATE TABLE and nothing else",
+        )]);
     };
     let mut mistakes = Vec::new();
     let declared = create.name.to_string();
@@ -41,7 +44,10 @@ pub(super) fn read(name: &str, text: &str) -> Result<Declaration, Vec<Mistake>> 
     for column in &create.columns {
         match column_field(column) {
             Ok(field) if fields.iter().any(|other| other.name() == field.name()) => {
-                mistakes.push(mistake_at(column, format!("column `{}` is declared twice", field.name())));
+                mistakes.push(mistake_at(
+                    column,
+                    format!("column `{}` is declared twice", field.name()),
+                ));
             }
             Ok(field) => fields.push(Arc::new(field)),
             Err(message) => mistakes.push(mistake_at(column, message)),
@@ -51,7 +57,10 @@ pub(super) fn read(name: &str, text: &str) -> Result<Declaration, Vec<Mistake>> 
         mistakes.push(Mistake::of_file("the table has no columns"));
     }
     if mistakes.is_empty() {
-        Ok(Declaration { description: leading_comment(text), columns: Arc::new(Schema::new(fields)) })
+        Ok(Declaration {
+            description: leading_comment(text),
+            columns: Arc::new(Schema::new(fields)),
+        })
     } else {
         Err(mistakes)
     }

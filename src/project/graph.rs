@@ -9,12 +9,12 @@ pub(super) type Cycle = Vec<TableName>;
 
 /// Orders tables so that each comes after those of its `reads` that are tables of the map too.
 /// Among tables that may come next, the first by name does, so the order never varies.
-pub(super) fn order(
-    reads: &BTreeMap<TableName, Vec<TableName>>,
-) -> Result<Vec<TableName>, Cycle> {
+pub(super) fn order(reads: &BTreeMap<TableName, Vec<TableName>>) -> Result<Vec<TableName>, Cycle> {
     let mut waiting: BTreeMap<&TableName, BTreeSet<&TableName>> = reads
         .iter()
-        .map(|(table, read)| (table, read.iter().filter(|other| reads.contains_key(other)).collect()))
+        .map(|(table, read)| {
+            (table, read.iter().filter(|other| reads.contains_key(other)).collect())
+        })
         .collect();
     let mut ordered = Vec::with_capacity(reads.len());
     while !waiting.is_empty() {

@@ -33,7 +33,8 @@ pub(super) fn read(root: &Path) -> Result<Files> {
             .at("directory", root.display())
             .hint("a project has a directory `pipelines`; start one with `clickwatch init DIR`, or name another with --project"));
     }
-    let mut files = Files { pipelines: read_directory(&pipelines, "pipelines", "toml")?, sql: Vec::new() };
+    let mut files =
+        Files { pipelines: read_directory(&pipelines, "pipelines", "toml")?, sql: Vec::new() };
     if files.pipelines.is_empty() {
         return Err(Error::new(Kind::Missing, "there is no pipeline in this project")
             .at("directory", pipelines.display())
@@ -54,7 +55,8 @@ fn read_directory(directory: &Path, shown: &str, extension: &str) -> Result<Vec<
     for name in names_in(directory, false)? {
         let Some(stem) = name.strip_suffix(&format!(".{extension}")) else { continue };
         let path = directory.join(&name);
-        let text = fs::read_to_string(&path).map_err(|e| Error::io("cannot read a file of the project", &path, e))?;
+        let text = fs::read_to_string(&path)
+            .map_err(|e| Error::io("cannot read a file of the project", &path, e))?;
         files.push(TextFile { path: format!("{shown}/{name}"), stem: stem.to_owned(), text });
     }
     Ok(files)

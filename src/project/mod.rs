@@ -192,7 +192,8 @@ impl Project {
     /// The pipeline called `name`, or the only one, or all when no name is given.
     pub fn select(&self, name: Option<&str>) -> Result<Vec<&Pipeline>> {
         let Some(name) = name else { return Ok(self.pipelines.iter().collect()) };
-        let found: Vec<_> = self.pipelines.iter().filter(|pipeline| pipeline.name == name).collect();
+        let found: Vec<_> =
+            self.pipelines.iter().filter(|pipeline| pipeline.name == name).collect();
         if found.is_empty() {
             let error = Error::new(Kind::Missing, "there is no such pipeline").at("pipeline", name);
             let names = self.pipelines.iter().map(|pipeline| pipeline.name.as_str());

@@ -43,7 +43,8 @@ pub(super) struct Select {
 
 /// Reads the SELECT in `text`.
 pub(super) fn read(text: &str) -> Result<Select, Vec<Mistake>> {
-    let statements = Parser::parse_sql(&GenericDialect {}, text).map_err(|e| vec![syntax_mistake(&e)])?;
+    let statements =
+        Parser::parse_sql(&GenericDialect {}, text).map_err(|e| vec![syntax_mistake(&e)])?;
     let [statement @ Statement::Query(_)] = statements.as_slice() else {
         return Err(vec![Mistake::of_file("a model's file holds one SELECT and nothing else")]);
     };
@@ -72,7 +73,10 @@ pub(super) fn read(text: &str) -> Result<Select, Vec<Mistake>> {
 fn table_of(reference: &TableReference) -> Result<TableName, String> {
     match reference {
         TableReference::Partial { schema, table } => format!("{schema}.{table}").parse(),
-        other => Err(format!("`{other}` does not say its layer: write for instance silver.{}", other.table())),
+        other => Err(format!(
+            "`{other}` does not say its layer: write for instance silver.{}",
+            other.table()
+        )),
     }
 }
 

@@ -168,16 +168,26 @@ impl Reader<'_> {
     }
 
     /// The tables below `key`, with their names.
-    fn tables<'t>(&mut self, table: &'t DeTable<'_>, key: &str) -> Vec<(At<String>, &'t DeTable<'t>)> {
+    fn tables<'t>(
+        &mut self,
+        table: &'t DeTable<'_>,
+        key: &str,
+    ) -> Vec<(At<String>, &'t DeTable<'t>)> {
         let Some(value) = table.get(key) else { return Vec::new() };
         let Some(inner) = value.get_ref().as_table() else {
-            self.problem(&value.span(), format!("`{key}` is a table"), Some(format!("write [{key}.NAME]")));
+            self.problem(
+                &value.span(),
+                format!("`{key}` is a table"),
+                Some(format!("write [{key}.NAME]")),
+            );
             return Vec::new();
         };
         let mut found = Vec::new();
         for (name, value) in inner {
             match value.get_ref().as_table() {
-                Some(table) => found.push((self.place(&name.span(), name.get_ref().to_string()), table)),
+                Some(table) => {
+                    found.push((self.place(&name.span(), name.get_ref().to_string()), table))
+                }
                 None => {
                     let message = format!("`{key}.{}` is a table", name.get_ref());
                     self.problem(&value.span(), message, None);

@@ -9,13 +9,16 @@ use crate::name::{Layer, TableName, did_you_mean, is_identifier};
 use super::load::{Files, TextFile};
 use super::model::Mistake;
 use super::raw::{At, RawExpectation, RawModel, RawSource};
-use super::{Expectation, KeepRaw, Model, Outcome, Pipeline, Source, Strategy, ddl, graph, model, raw};
+use super::{
+    Expectation, KeepRaw, Model, Outcome, Pipeline, Source, Strategy, ddl, graph, model, raw,
+};
 
 /// Resolves the files of a project; fails with all that is wrong with them.
 pub(super) fn resolve(files: &Files) -> Result<Vec<Pipeline>, Vec<Problem>> {
     let mut resolver = Resolver { sql: sql_files(files), ..Resolver::default() };
     resolver.misplaced_files(files);
-    let mut pipelines: Vec<_> = files.pipelines.iter().map(|file| resolver.pipeline(file)).collect();
+    let mut pipelines: Vec<_> =
+        files.pipelines.iter().map(|file| resolver.pipeline(file)).collect();
     resolver.undeclared_files();
     resolver.unknown_tables(&pipelines);
     resolver.order_models(&mut pipelines);
@@ -25,11 +28,7 @@ pub(super) fn resolve(files: &Files) -> Result<Vec<Pipeline>, Vec<Problem>> {
 /// The SQL files by the table that they are named after.
 fn sql_files(files: &Files) -> BTreeMap<TableName, TextFile> {
     let table = |layer: &str, file: &TextFile| TableName::new(layer.parse().ok()?, &file.stem).ok();
-    files
-        .sql
-        .iter()
-        .filter_map(|(layer, file)| Some((table(layer, file)?, file.clone())))
-        .collect()
+    files.sql.iter().filter_map(|(layer, file)| Some((table(layer, file)?, file.clone()))).collect()
 }
 
 #[derive(Default)]
@@ -44,7 +43,10 @@ impl Resolver {
     fn pipeline(&mut self, file: &TextFile) -> Pipeline {
         let raw = raw::read(file, &mut self.problems);
         if !is_identifier(&file.stem) {
-            let message = format!("`{}` is no pipeline name: use lower-case letters, digits and `_`", file.stem);
+            let message = format!(
+                "`{}` is no pipeline name: use lower-case letters, digits and `_`",
+                file.stem
+            );
             self.problem::<()>(&file.path, 0, message, None);
         }
         let sources = raw.sources.iter().filter_map(|source| self.source(file, source)).collect();
@@ -97,7 +99,8 @@ impl Resolver {
             Err(message) => return self.problem(&file.path, raw.name.line, message, None),
         };
         self.declare(file, raw.name.line, &table);
-        let strategy = self.choice(file, raw.strategy.as_ref(), &Strategy::NAMES).unwrap_or_default();
+        let strategy =
+            self.choice(file, raw.strategy.as_ref(), &Strategy::NAMES).unwrap_or_default();
         self.check_keys(file, raw, strategy);
         let expectations = raw
             .expectations
@@ -133,19 +136,26 @@ impl Resolver {
             self.problem::<()>(&file.path, raw.name.line, message, Some(hint));
         }
         if !replaces && let Some(first) = raw.by.first() {
-            let message = format!("`{table}`: strategy `{}` has no use for `by`", strategy.as_str());
+            let message =
+                format!("`{table}`: strategy `{}` has no use for `by`", strategy.as_str());
             self.problem::<()>(&file.path, first.line, message, None);
         }
         for column in &raw.partition_by {
             if replaces && !raw.by.iter().any(|by| by.value == column.value) {
-                let message = format!("`{table}`: partition column `{}` is not in `by`", column.value);
+                let message =
+                    format!("`{table}`: partition column `{}` is not in `by`", column.value);
                 let hint = "only partitions whose keys were touched are opened".to_owned();
                 self.problem::<()>(&file.path, column.line, message, Some(hint));
             }
         }
     }
 
-    fn expectation(&mut self, file: &TextFile, table: &TableName, raw: &RawExpectation) -> Option<Expectation> {
+    fn expectation(
+        &mut self,
+        file: &TextFile,
+        table: &TableName,
+        raw: &RawExpectation,
+    ) -> Option<Expectation> {
         let otherwise = self.choice(file, raw.otherwise.as_ref(), &Outcome::NAMES);
         let missing = match (&raw.check, &raw.otherwise) {
             (None, _) => Some("check"),
@@ -166,7 +176,12 @@ impl Resolver {
     }
 
     /// The value of `choices` that `raw` names; a problem when it names none.
-    fn choice<T: Copy>(&mut self, file: &TextFile, raw: Option<&At<String>>, choices: &[(&str, T)]) -> Option<T> {
+    fn choice<T: Copy>(
+        &mut self,
+        file: &TextFile,
+        raw: Option<&At<String>>,
+        choices: &[(&str, T)],
+    ) -> Option<T> {
         let raw = raw?;
         let found = choices.iter().find(|(name, _)| *name == raw.value).map(|(_, value)| *value);
         if found.is_none() {
@@ -187,13 +202,20 @@ impl Resolver {
         }
     }
 
-    fn file_of(&mut self, file: &TextFile, name: &At<String>, table: &TableName) -> Option<TextFile> {
+    fn file_of(
+        &mut self,
+        file: &TextFile,
+        name: &At<String>,
+        table: &TableName,
+    ) -> Option<TextFile> {
         let found = self.sql.get(table).cloned();
         if found.is_none() {
-            let message = format!("`{table}` has no file sql/{}/{}.sql", table.layer(), table.name());
+            let message =
+                format!("`{table}` has no file sql/{}/{}.sql", table.layer(), table.name());
             let undeclared = self.sql.keys().map(ToString::to_string).collect::<Vec<_>>();
-            let hint = crate::name::nearest(&table.to_string(), undeclared.iter().map(String::as_str))
-                .map(|near| format!("there is one for `{near}`"));
+            let hint =
+                crate::name::nearest(&table.to_string(), undeclared.iter().map(String::as_str))
+                    .map(|near| format!("there is one for `{near}`"));
             self.problem::<()>(&file.path, name.line, message, hint);
         }
         found
@@ -205,7 +227,10 @@ impl Resolver {
                 Err(message) => message,
                 Ok(Layer::Ops) => "clickwatch fills the tables of `ops` itself".to_owned(),
                 Ok(_) if !is_identifier(&file.stem) => {
-                    format!("`{}` is no table name: use lower-case letters, digits and `_`", file.stem)
+                    format!(
+                        "`{}` is no table name: use lower-case letters, digits and `_`",
+                        file.stem
+                    )
                 }
                 Ok(_) => continue,
             };
@@ -253,7 +278,9 @@ impl Resolver {
             Ok(order) => {
                 let rank: BTreeMap<_, _> = order.into_iter().zip(0..).collect();
                 for pipeline in pipelines {
-                    pipeline.models.sort_by_key(|model| rank.get(&model.table).copied().unwrap_or(usize::MAX));
+                    pipeline
+                        .models
+                        .sort_by_key(|model| rank.get(&model.table).copied().unwrap_or(usize::MAX));
                 }
             }
             Err(cycle) => self.cycle(pipelines, &cycle),
@@ -273,18 +300,35 @@ impl Resolver {
 
     fn mistakes<T>(&mut self, file: &TextFile, mistakes: Vec<Mistake>) -> Option<T> {
         for mistake in mistakes {
-            self.problem_at(&file.path, (mistake.line, mistake.column), mistake.message, mistake.hint);
+            self.problem_at(
+                &file.path,
+                (mistake.line, mistake.column),
+                mistake.message,
+                mistake.hint,
+            );
         }
         None
     }
 
     /// Notes a problem; gives `None` so that callers can return it.
-    fn problem<T>(&mut self, file: &str, line: usize, message: String, hint: Option<String>) -> Option<T> {
+    fn problem<T>(
+        &mut self,
+        file: &str,
+        line: usize,
+        message: String,
+        hint: Option<String>,
+    ) -> Option<T> {
         self.problem_at(file, (line, 0), message, hint);
         None
     }
 
-    fn problem_at(&mut self, file: &str, place: (usize, usize), message: String, hint: Option<String>) {
+    fn problem_at(
+        &mut self,
+        file: &str,
+        place: (usize, usize),
+        message: String,
+        hint: Option<String>,
+    ) {
         let (line, column) = place;
         self.problems.push(Problem { file: file.to_owned(), line, column, message, hint });
     }
@@ -324,7 +368,8 @@ mod tests {
                 ("sql/gold/orphan.sql", "SELECT 1 AS one"),
             ],
         );
-        let mut problems: Vec<_> = resolve(&files).unwrap_err().iter().map(ToString::to_string).collect();
+        let mut problems: Vec<_> =
+            resolve(&files).unwrap_err().iter().map(ToString::to_string).collect();
         problems.sort();
         assert_eq!(
             problems,
@@ -342,11 +387,18 @@ mod tests {
     fn models_that_read_each_other_are_both_named() {
         let files = files(
             "[model.\"silver.x\"]\n[model.\"silver.y\"]\n",
-            &[("sql/silver/x.sql", "SELECT * FROM silver.y"), ("sql/silver/y.sql", "SELECT * FROM silver.x")],
+            &[
+                ("sql/silver/x.sql", "SELECT * FROM silver.y"),
+                ("sql/silver/y.sql", "SELECT * FROM silver.x"),
+            ],
         );
         let problems = resolve(&files).unwrap_err();
         assert_eq!(problems.len(), 2);
-        assert!(problems.iter().all(|problem| problem.message.contains("silver.x → silver.y → silver.x")));
+        assert!(
+            problems
+                .iter()
+                .all(|problem| problem.message.contains("silver.x → silver.y → silver.x"))
+        );
     }
 
     #[test]
@@ -354,7 +406,10 @@ mod tests {
         let files = files(
             "[source.b.files]\npath = \"in\"\n[model.\"silver.s\"]\nstrategy = \"upsert\"\nby = [\"x\"]\n\
              partition-by = [\"day\"]\n",
-            &[("sql/bronze/b.sql", "CREATE TABLE b (x TEXT)"), ("sql/silver/s.sql", "SELECT x FROM bronze.b")],
+            &[
+                ("sql/bronze/b.sql", "CREATE TABLE b (x TEXT)"),
+                ("sql/silver/s.sql", "SELECT x FROM bronze.b"),
+            ],
         );
         let problems = resolve(&files).unwrap_err();
         assert_eq!(problems[0].line, 6);

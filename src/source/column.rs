@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, ListArray, NullBufferBuilder, StringBuilder,
-    StructArray,
+    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, ListArray, NullBufferBuilder,
+    StringBuilder, StructArray,
 };
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
@@ -58,7 +58,10 @@ impl Column {
             })),
             DataType::Struct(fields) => Self::Struct(StructColumn {
                 fields: fields.clone(),
-                columns: fields.iter().map(|field| Self::new(field.data_type())).collect::<Result<_>>()?,
+                columns: fields
+                    .iter()
+                    .map(|field| Self::new(field.data_type()))
+                    .collect::<Result<_>>()?,
                 nulls: NullBufferBuilder::new(0),
             }),
             other => return Err(Error::new(Kind::Bug, "no such type in Bronze").at("type", other)),
@@ -100,7 +103,9 @@ impl Column {
             | (Self::Integer(_), Node::Static(StaticNode::I64(_)))
             | (Self::Decimal(_), Node::Static(StaticNode::F64(_)))
             | (Self::Boolean(_), Node::Static(StaticNode::Bool(_))) => Some(1),
-            (Self::Integer(_), Node::Static(StaticNode::U64(number))) => i64::try_from(*number).ok().map(|_| 1),
+            (Self::Integer(_), Node::Static(StaticNode::U64(number))) => {
+                i64::try_from(*number).ok().map(|_| 1)
+            }
             (Self::Decimal(_), Node::Static(number)) => exact_double(number).map(|_| 1),
             (Self::List(list), Node::Array { len, .. }) => {
                 let mut used = 1;
@@ -118,12 +123,18 @@ impl Column {
     pub(super) fn append(&mut self, nodes: &[Node<'_>]) -> usize {
         match (&mut *self, nodes.first()) {
             (Self::Text(builder), Some(Node::String(text))) => builder.append_value(text),
-            (Self::Integer(builder), Some(Node::Static(StaticNode::I64(number)))) => builder.append_value(*number),
+            (Self::Integer(builder), Some(Node::Static(StaticNode::I64(number)))) => {
+                builder.append_value(*number)
+            }
             (Self::Integer(builder), Some(Node::Static(StaticNode::U64(number)))) => {
                 builder.append_option(i64::try_from(*number).ok());
             }
-            (Self::Decimal(builder), Some(Node::Static(number))) => builder.append_option(exact_double(number)),
-            (Self::Boolean(builder), Some(Node::Static(StaticNode::Bool(flag)))) => builder.append_value(*flag),
+            (Self::Decimal(builder), Some(Node::Static(number))) => {
+                builder.append_option(exact_double(number))
+            }
+            (Self::Boolean(builder), Some(Node::Static(StaticNode::Bool(flag)))) => {
+                builder.append_value(*flag)
+            }
             (Self::List(list), Some(Node::Array { len, .. })) => {
                 let mut used = 1;
                 for _ in 0..*len {
@@ -160,8 +171,10 @@ impl Column {
             Self::Struct(row) => {
                 let length = row.nulls.len();
                 let nulls = row.nulls.finish();
-                let arrays = row.columns.iter_mut().map(Self::finish).collect::<Result<Vec<_>>>()?;
-                let array = StructArray::try_new_with_length(row.fields.clone(), arrays, nulls, length);
+                let arrays =
+                    row.columns.iter_mut().map(Self::finish).collect::<Result<Vec<_>>>()?;
+                let array =
+                    StructArray::try_new_with_length(row.fields.clone(), arrays, nulls, length);
                 Arc::new(array.map_err(failed)?)
             }
         })

@@ -83,7 +83,11 @@ impl Decoder {
             declared: Arc::clone(columns),
             keep_raw,
             lineage,
-            columns: columns.fields().iter().map(|field| Column::new(field.data_type())).collect::<Result<_>>()?,
+            columns: columns
+                .fields()
+                .iter()
+                .map(|field| Column::new(field.data_type()))
+                .collect::<Result<_>>()?,
             sources: StringBuilder::new(),
             positions: Int64Builder::new(),
             rescued: StringBuilder::new(),
@@ -106,7 +110,9 @@ impl Decoder {
                     }
                 }
             }
-            Records::Unreadable(reason) => self.quarantine(piece, 0..piece.bytes.len(), reason.clone()),
+            Records::Unreadable(reason) => {
+                self.quarantine(piece, 0..piece.bytes.len(), reason.clone())
+            }
         }
     }
 
@@ -148,7 +154,8 @@ impl Decoder {
         let mut start = 0;
         while start < piece.bytes.len() {
             let rest = piece.bytes.get(start..).unwrap_or_default();
-            let end = memchr::memchr(b'\n', rest).map_or(piece.bytes.len(), |offset| start + offset);
+            let end =
+                memchr::memchr(b'\n', rest).map_or(piece.bytes.len(), |offset| start + offset);
             self.line(piece, start..end);
             start = end + 1;
         }
@@ -208,7 +215,8 @@ impl Decoder {
             self.rescued.append_option(rescued);
         }
         self.sources.append_value(&piece.file);
-        self.positions.append_value(i64::try_from(piece.start + range.start as u64).unwrap_or(i64::MAX));
+        self.positions
+            .append_value(i64::try_from(piece.start + range.start as u64).unwrap_or(i64::MAX));
         self.rows += 1;
         self.pending_bytes += text.len();
         true
@@ -253,7 +261,12 @@ impl Decoder {
 
 /// Finds each column's value on the tape of one object; nothing when a key is unknown or stands
 /// twice, or a value does not fit.
-fn locate(declared: &Schema, columns: &[Column], nodes: &[Node<'_>], places: &mut Vec<usize>) -> Option<()> {
+fn locate(
+    declared: &Schema,
+    columns: &[Column],
+    nodes: &[Node<'_>],
+    places: &mut Vec<usize>,
+) -> Option<()> {
     let Some(Node::Object { len, .. }) = nodes.first() else { return None };
     places.clear();
     places.resize(columns.len(), 0);

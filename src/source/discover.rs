@@ -64,7 +64,8 @@ fn input_file(root: &Path, path: &Path, metadata: &fs::Metadata) -> Result<Input
         .modified()
         .map_err(|e| Error::io("cannot tell when a file was changed", path, e))?;
     let relative = path.strip_prefix(root).unwrap_or(path);
-    let name = relative.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>();
+    let name =
+        relative.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>();
     Ok(InputFile {
         path: path.to_owned(),
         name: Arc::from(name.join("/")),
@@ -85,8 +86,11 @@ mod tests {
         for name in ["b.json", ".a", "_truth.json", "c.json.tmp", "day=1/a.json", "_old/x.json"] {
             fs::write(directory.path().join(name), "{}").unwrap();
         }
-        let names: Vec<_> =
-            discover(directory.path()).unwrap().into_iter().map(|file| file.name.to_string()).collect();
+        let names: Vec<_> = discover(directory.path())
+            .unwrap()
+            .into_iter()
+            .map(|file| file.name.to_string())
+            .collect();
         assert_eq!(names, ["b.json", "day=1/a.json"]);
     }
 

@@ -33,7 +33,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Record<'_>, String> {
 }
 
 /// Appends a row to `columns`, which `declared` names; gives the JSON list of what was rescued.
-pub(super) fn append(columns: &mut [Column], declared: &Fields, record: &Record<'_>) -> Option<String> {
+pub(super) fn append(
+    columns: &mut [Column],
+    declared: &Fields,
+    record: &Record<'_>,
+) -> Option<String> {
     let mut rescue = Rescue::default();
     let known = last_of_each(&record.entries, |key| find(declared, key, 0), "", &mut rescue);
     for (index, column) in columns.iter_mut().enumerate() {
@@ -106,7 +110,12 @@ fn append_value(column: &mut Column, raw: &str, path: &str, rescue: &mut Rescue)
     }
 }
 
-fn append_struct(row: &mut StructColumn, entries: &[(String, &RawValue)], path: &str, rescue: &mut Rescue) {
+fn append_struct(
+    row: &mut StructColumn,
+    entries: &[(String, &RawValue)],
+    path: &str,
+    rescue: &mut Rescue,
+) {
     let known = last_of_each(entries, |key| row.find(key, 0), path, rescue);
     let names: Vec<String> = row.names();
     for (index, (column, name)) in row.columns.iter_mut().zip(names).enumerate() {

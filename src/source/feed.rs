@@ -39,7 +39,8 @@ pub fn feed(files: Vec<InputFile>, threads: usize, memory: usize, stop: &Stop) -
     let (sender, receiver) = mpsc::channel(capacity);
     let bytes_read = Arc::new(AtomicU64::new(0));
     let threads = threads.clamp(1, files.len().max(1));
-    let queue = Arc::new(Queue { files, next: AtomicUsize::new(0), failed: AtomicBool::new(false) });
+    let queue =
+        Arc::new(Queue { files, next: AtomicUsize::new(0), failed: AtomicBool::new(false) });
     for _ in 0..threads {
         let (queue, sender, bytes_read, stop) =
             (Arc::clone(&queue), sender.clone(), Arc::clone(&bytes_read), stop.clone());

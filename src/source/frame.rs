@@ -146,7 +146,13 @@ impl Framer {
         if let Some(Layout::Values(scanner)) = &mut self.layout {
             scanner.shift(cut);
         }
-        Piece { file: Arc::clone(&self.file.name), start, bytes, records, opening: Arc::clone(&self.opening) }
+        Piece {
+            file: Arc::clone(&self.file.name),
+            start,
+            bytes,
+            records,
+            opening: Arc::clone(&self.opening),
+        }
     }
 
     /// What is said at the end of a file that could not be read to its end.
@@ -176,7 +182,8 @@ fn layout_of(beginning: &[u8]) -> Layout {
     match first {
         Some(b'[') => values(),
         Some(b'{') => {
-            let mut lines = sample.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+            let mut lines =
+                sample.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
             let first_is_whole = lines.next().is_some_and(|line| is_whole(line));
             // A file whose first line is broken still shows its layout in the lines after it.
             if first_is_whole || lines.any(|line| line.starts_with(b"{") && is_whole(line)) {
@@ -212,10 +219,15 @@ mod tests {
         let mut framer = Framer::open(input, Arc::default()).unwrap();
         let mut found = Vec::new();
         while let Some(piece) = framer.next_piece().unwrap() {
-            let text = |range: Range<usize>| String::from_utf8_lossy(&piece.bytes[range]).into_owned();
+            let text =
+                |range: Range<usize>| String::from_utf8_lossy(&piece.bytes[range]).into_owned();
             match &piece.records {
                 Records::Ranges(ranges) => {
-                    found.extend(ranges.iter().map(|range| (piece.start + range.start as u64, text(range.clone()))));
+                    found.extend(
+                        ranges
+                            .iter()
+                            .map(|range| (piece.start + range.start as u64, text(range.clone()))),
+                    );
                 }
                 Records::Lines => {
                     let mut offset = 0;
@@ -227,7 +239,9 @@ mod tests {
                         offset += line.len() as u64;
                     }
                 }
-                Records::Unreadable(reason) => found.push((piece.start, format!("unreadable: {reason}"))),
+                Records::Unreadable(reason) => {
+                    found.push((piece.start, format!("unreadable: {reason}")))
+                }
             }
         }
         found
@@ -235,7 +249,10 @@ mod tests {
 
     #[test]
     fn the_byte_order_mark_counts_in_positions() {
-        assert_eq!(records(b"\xef\xbb\xbf{\"a\":1}\r\n\r\n{\"b\":2}"), [(3, "{\"a\":1}".into()), (14, "{\"b\":2}".into())]);
+        assert_eq!(
+            records(b"\xef\xbb\xbf{\"a\":1}\r\n\r\n{\"b\":2}"),
+            [(3, "{\"a\":1}".into()), (14, "{\"b\":2}".into())]
+        );
     }
 
     #[test]

@@ -53,7 +53,11 @@ impl Content {
     }
 
     /// Reads until `buffer` has grown by `wanted` bytes or the content ends; returns how much.
-    pub(super) fn read_more(&mut self, buffer: &mut Vec<u8>, wanted: usize) -> Result<usize, ReadFailure> {
+    pub(super) fn read_more(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        wanted: usize,
+    ) -> Result<usize, ReadFailure> {
         let before = buffer.len();
         let result = (&mut self.reader).take(wanted as u64).read_to_end(buffer);
         match result {

@@ -76,7 +76,8 @@ fn whole_values(part: &[u8]) -> Vec<Range<usize>> {
         let skipped = rest.len() - trim_separators_start(rest).len();
         let start = position + skipped;
         let rest = part.get(start..).unwrap_or_default();
-        if rest.is_empty() {
+        // What is left at the end may be the bracket of the array around the records.
+        if rest.is_empty() || rest.trim_ascii_end() == b"]" {
             break;
         }
         let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<IgnoredAny>();
@@ -150,6 +151,7 @@ mod tests {
     #[test]
     fn scalars_after_a_record_are_records_of_their_own() {
         assert_eq!(split("{\"id\":1},\n  42,\n  nul\n]", "\"id\""), ["{\"id\":1}", "42", "nul"]);
+        assert_eq!(split("{\"id\":,{\"id\":1}]\n", "\"id\""), ["{\"id\":", "{\"id\":1}"]);
     }
 
     #[test]

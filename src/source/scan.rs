@@ -81,17 +81,33 @@ impl Scanner {
         self.value = Some(Value { start: self.position, shape });
     }
 
-    fn within(&mut self, buffer: &[u8], byte: u8, start: usize, shape: Shape, found: &mut Vec<Range<usize>>) {
+    fn within(
+        &mut self,
+        buffer: &[u8],
+        byte: u8,
+        start: usize,
+        shape: Shape,
+        found: &mut Vec<Range<usize>>,
+    ) {
         match shape {
             Shape::Nested { in_string: true, depth } => self.in_text(buffer, start, depth),
             Shape::Nested { depth, .. } => match byte {
-                b'"' => self.value = Some(Value { start, shape: Shape::Nested { depth, in_string: true } }),
+                b'"' => {
+                    self.value =
+                        Some(Value { start, shape: Shape::Nested { depth, in_string: true } })
+                }
                 b'{' | b'[' => {
-                    self.value = Some(Value { start, shape: Shape::Nested { depth: depth + 1, in_string: false } });
+                    self.value = Some(Value {
+                        start,
+                        shape: Shape::Nested { depth: depth + 1, in_string: false },
+                    });
                 }
                 b'}' | b']' if depth == 1 => self.end(start..self.position + 1, found),
                 b'}' | b']' => {
-                    self.value = Some(Value { start, shape: Shape::Nested { depth: depth - 1, in_string: false } });
+                    self.value = Some(Value {
+                        start,
+                        shape: Shape::Nested { depth: depth - 1, in_string: false },
+                    });
                 }
                 _ => {}
             },
@@ -102,7 +118,8 @@ impl Scanner {
                 _ => {}
             },
             Shape::Bare => {
-                let ends = matches!(byte, b'\n' | b'{') || (self.inside_array && matches!(byte, b',' | b']'));
+                let ends = matches!(byte, b'\n' | b'{')
+                    || (self.inside_array && matches!(byte, b',' | b']'));
                 if ends {
                     self.end(start..self.position, found);
                     // The byte that ended it belongs to what follows.
@@ -123,7 +140,8 @@ impl Scanner {
                 if rest.get(offset) == Some(&b'\\') {
                     self.position += 1;
                 } else {
-                    self.value = Some(Value { start, shape: Shape::Nested { depth, in_string: false } });
+                    self.value =
+                        Some(Value { start, shape: Shape::Nested { depth, in_string: false } });
                 }
             }
         }
@@ -158,11 +176,17 @@ mod tests {
     fn values_are_found_in_every_layout_and_step() {
         for step in [1, 2, 3, 7, 1000] {
             let pretty = "[\n  {\n    \"a\": \"x]},{\\\"\"\n  },\n  {\"b\": [1, {}]}\n]\n";
-            assert_eq!(values(pretty, step), ["{\n    \"a\": \"x]},{\\\"\"\n  }", "{\"b\": [1, {}]}"]);
+            assert_eq!(
+                values(pretty, step),
+                ["{\n    \"a\": \"x]},{\\\"\"\n  }", "{\"b\": [1, {}]}"]
+            );
             assert_eq!(values("{\"a\":1}{\"b\":2}\n{}", step), ["{\"a\":1}", "{\"b\":2}", "{}"]);
             assert_eq!(values("[{},42,null,\"a,b\"]", step), ["{}", "42", "null", "\"a,b\""]);
             assert_eq!(values("[[1,2],{}]", step), ["[1,2]", "{}"]);
-            assert_eq!(values("{\"a\":1}\nrubbish, and more\n{}", step), ["{\"a\":1}", "rubbish, and more", "{}"]);
+            assert_eq!(
+                values("{\"a\":1}\nrubbish, and more\n{}", step),
+                ["{\"a\":1}", "rubbish, and more", "{}"]
+            );
         }
     }
 

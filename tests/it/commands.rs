@@ -8,7 +8,10 @@ use crate::support::{Bench, session};
 
 fn filled() -> Bench {
     let bench = Bench::new();
-    bench.land("a.json", (0..20).map(|number| session(number).to_string() + "\n").collect::<String>());
+    bench.land(
+        "a.json",
+        (0..20).map(|number| session(number).to_string() + "\n").collect::<String>(),
+    );
     bench.run();
     bench
 }
@@ -44,14 +47,18 @@ fn queries_come_from_files_too() {
     let bench = filled();
     let file = bench.path("query.sql");
     std::fs::write(&file, "SELECT count(*) AS n FROM silver.sessions").unwrap();
-    assert_eq!(bench.command(&["sql", "--format", "csv", "-f", file.to_str().unwrap()]).ok(), "n\n20\n");
+    assert_eq!(
+        bench.command(&["sql", "--format", "csv", "-f", file.to_str().unwrap()]).ok(),
+        "n\n20\n"
+    );
     assert_eq!(bench.command(&["sql", "  "]).code, 2);
 }
 
 #[test]
 fn a_table_can_be_read_as_it_was() {
     let bench = filled();
-    let version = bench.versions().into_iter().find(|(table, _)| table == "silver.sessions").unwrap().1;
+    let version =
+        bench.versions().into_iter().find(|(table, _)| table == "silver.sessions").unwrap().1;
     std::thread::sleep(std::time::Duration::from_millis(5));
     let then = chrono::Utc::now();
     std::thread::sleep(std::time::Duration::from_millis(5));
@@ -80,10 +87,14 @@ fn a_table_can_be_read_as_it_was() {
 #[test]
 fn tables_are_listed_described_and_traced() {
     let bench = filled();
-    let listing: Vec<Value> = serde_json::from_str(&bench.command(&["tables", "list", "--format", "json"]).ok()).unwrap();
+    let listing: Vec<Value> =
+        serde_json::from_str(&bench.command(&["tables", "list", "--format", "json"]).ok()).unwrap();
     let sessions = listing.iter().find(|row| row["table"] == "silver.sessions").unwrap();
     assert_eq!(sessions["rows"], 20);
-    assert!(sessions["description"].as_str().unwrap().starts_with("One row per session"), "{sessions}");
+    assert!(
+        sessions["description"].as_str().unwrap().starts_with("One row per session"),
+        "{sessions}"
+    );
     let text = bench.command(&["tables", "describe", "silver.sessions"]).ok();
     assert!(text.contains("| events ") && text.contains("ARRAY<STRUCT<event_type TEXT"), "{text}");
     let csv = bench.command(&["tables", "history", "silver.sessions", "--format", "csv"]).ok();
@@ -98,12 +109,25 @@ fn init_writes_a_project_that_runs_and_refuses_a_full_directory() {
     bench.command(&["init", path]).ok();
     let lake = directory.join("lake");
     let mut out = Vec::new();
-    let arguments = ["clickwatch", "run", "--format", "json", "--project", path, "--lake", lake.to_str().unwrap()];
-    let code = clickwatch::cli::main_with(arguments.map(Into::into), &mut out, &mut std::io::sink());
+    let arguments = [
+        "clickwatch",
+        "run",
+        "--format",
+        "json",
+        "--project",
+        path,
+        "--lake",
+        lake.to_str().unwrap(),
+    ];
+    let code =
+        clickwatch::cli::main_with(arguments.map(Into::into), &mut out, &mut std::io::sink());
     assert_eq!(code, 0);
     let report: Value = serde_json::from_slice(&out).unwrap();
     let bronze = &report["pipelines"][0]["sources"][0];
-    assert!(bronze["records_quarantined"].as_u64().unwrap() > 0, "the sample shows quarantine at work");
+    assert!(
+        bronze["records_quarantined"].as_u64().unwrap() > 0,
+        "the sample shows quarantine at work"
+    );
     let ended = bench.command(&["init", path]);
     assert_eq!(ended.code, 2);
     assert!(ended.err.contains("not empty"), "{}", ended.err);
@@ -140,7 +164,7 @@ fn an_interrupted_run_ends_cleanly_and_the_next_goes_on() {
     let bench = Bench::new();
     let landing = bench.landing();
     bench.command(&["generate", "sessions", landing.to_str().unwrap(), "--count", "60000"]).ok();
-    let running = Command::new(env!("CARGO_BIN_EXE_clickwatch"))
+    let mut running = Command::new(env!("CARGO_BIN_EXE_clickwatch"))
         .args(["run", "--project"])
         .arg(bench.path(""))
         .arg("--lake")
@@ -150,7 +174,7 @@ fn an_interrupted_run_ends_cleanly_and_the_next_goes_on() {
         .unwrap();
     // The batch is planned before any record is landed: from then on the run is under way.
     while !bench.path("lake/ops/batches/_delta_log/00000000000000000000.json").exists() {
-        std::thread::yield_now();
+        assert!(running.try_wait().unwrap().is_none(), "the run is over already");
     }
     let id = running.id().to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());

@@ -10,7 +10,8 @@ use crate::support::{Bench, entry};
 fn generate(bench: &Bench, count: u64, more: &[&str]) -> Value {
     let landing = bench.landing();
     let count = count.to_string();
-    let mut arguments = vec!["generate", "sessions", landing.to_str().unwrap(), "--count", &count, "--dirty"];
+    let mut arguments =
+        vec!["generate", "sessions", landing.to_str().unwrap(), "--count", &count, "--dirty"];
     arguments.extend(more);
     bench.command(&arguments).ok();
     serde_json::from_str(&std::fs::read_to_string(landing.join("_truth.json")).unwrap()).unwrap()
@@ -43,8 +44,10 @@ fn agrees(count: u64, more: &[&str]) {
 }
 
 fn sorted(rows: &[Value], keys: &[&str]) -> Vec<String> {
-    let mut lines: Vec<String> =
-        rows.iter().map(|row| keys.iter().map(|key| row[key].to_string() + " ").collect()).collect();
+    let mut lines: Vec<String> = rows
+        .iter()
+        .map(|row| keys.iter().map(|key| row[key].to_string() + " ").collect())
+        .collect();
     lines.sort();
     lines
 }
@@ -58,10 +61,15 @@ fn rescued_in(bench: &Bench) -> Rescued {
     for row in rows {
         assert!(row["_raw"].is_string(), "a row with something rescued keeps its text");
         let entries: Vec<Value> = serde_json::from_str(row["_rescued"].as_str().unwrap()).unwrap();
-        let place = (row["_source"].as_str().unwrap().to_owned(), row["_position"].as_u64().unwrap());
+        let place =
+            (row["_source"].as_str().unwrap().to_owned(), row["_position"].as_u64().unwrap());
         for entry in entries {
             let text = |key: &str| entry[key].as_str().unwrap().to_owned();
-            found.entry(place.clone()).or_default().push((text("path"), entry["value"].clone(), text("reason")));
+            found.entry(place.clone()).or_default().push((
+                text("path"),
+                entry["value"].clone(),
+                text("reason"),
+            ));
         }
     }
     found
@@ -104,7 +112,8 @@ fn clicks_are_generated_in_all_their_shapes() {
     let out = bench.path("clicks");
     bench.command(&["generate", "clicks", out.to_str().unwrap(), "--count", "500"]).ok();
     let text = std::fs::read_to_string(out.join("part-00000.json")).unwrap();
-    let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let records: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(records.len(), 500);
     for key in ["elementTag", "url", "pageUrl", "page"] {
         assert!(records.iter().any(|record| record[key].is_string()), "{key}");

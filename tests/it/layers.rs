@@ -15,7 +15,10 @@ const RANKS: [&[&str]; 7] = [
 ];
 
 fn rank(module: &str) -> usize {
-    RANKS.iter().position(|modules| modules.contains(&module)).unwrap_or_else(|| panic!("{module} has no rank"))
+    RANKS
+        .iter()
+        .position(|modules| modules.contains(&module))
+        .unwrap_or_else(|| panic!("{module} has no rank"))
 }
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
@@ -37,16 +40,28 @@ fn imports_go_downwards_and_delta_stays_in_the_lake() {
     let mut wrong = Vec::new();
     for file in files {
         let relative = file.strip_prefix(&root).unwrap();
-        let module = relative.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
+        let module = relative
+            .components()
+            .next()
+            .unwrap()
+            .as_os_str()
+            .to_str()
+            .unwrap()
+            .trim_end_matches(".rs");
         if matches!(module, "main" | "lib") {
             continue;
         }
         let text = fs::read_to_string(&file).unwrap();
         for line in text.lines() {
             for used in line.split("crate::").skip(1) {
-                let used = used.split(|c: char| !c.is_ascii_lowercase() && c != '_').next().unwrap();
+                let used =
+                    used.split(|c: char| !c.is_ascii_lowercase() && c != '_').next().unwrap();
                 let is_own = used == module;
-                if !used.is_empty() && !is_own && !(module != "error" && used == "error") && rank(used) >= rank(module) {
+                if !used.is_empty()
+                    && !is_own
+                    && !(module != "error" && used == "error")
+                    && rank(used) >= rank(module)
+                {
                     wrong.push(format!("{}: {line}", relative.display()));
                 }
             }

@@ -49,9 +49,11 @@ fn contents(land: impl Fn(&Bench)) -> Vec<Vec<String>> {
     TABLES
         .iter()
         .map(|table| match *table {
-            "ops.quarantine" => {
-                bench.query("SELECT record_text, reason FROM ops.quarantine").iter().map(Value::to_string).collect()
-            }
+            "ops.quarantine" => bench
+                .query("SELECT record_text, reason FROM ops.quarantine")
+                .iter()
+                .map(Value::to_string)
+                .collect(),
             table => bench.content(table),
         })
         .collect()
@@ -65,7 +67,8 @@ fn every_layout_gives_the_same_tables() {
     let compact = serde_json::to_string(&records).unwrap();
     let marked = format!("\u{feff}{}", ndjson(&records, "\r\n\r\n"));
     let concatenated = ndjson(&records, "");
-    let spread: String = records.iter().map(|record| serde_json::to_string_pretty(record).unwrap() + " ").collect();
+    let spread: String =
+        records.iter().map(|record| serde_json::to_string_pretty(record).unwrap() + " ").collect();
     let zstd = zstd::encode_all(pretty.as_bytes(), 3).unwrap();
     let layouts: [(&str, Vec<u8>); 9] = [
         ("pretty array", pretty.clone().into_bytes()),
@@ -75,7 +78,10 @@ fn every_layout_gives_the_same_tables() {
         ("pretty objects one after the other", spread.into_bytes()),
         ("gzip", gzip(&ndjson(&records, "\n"))),
         ("gzip of an array with a byte order mark", gzip(&format!("\u{feff}{compact}"))),
-        ("gzip in two members", [gzip(&ndjson(&records[..50], "\n")), gzip(&ndjson(&records[50..], "\n"))].concat()),
+        (
+            "gzip in two members",
+            [gzip(&ndjson(&records[..50], "\n")), gzip(&ndjson(&records[50..], "\n"))].concat(),
+        ),
         ("zstd", zstd),
     ];
     for (layout, bytes) in layouts {
@@ -121,5 +127,8 @@ fn a_broken_compressed_file_gives_what_it_has_and_does_not_stop_the_rest() {
     assert!(bronze["rows_landed"].as_u64().unwrap() > 2000, "{bronze:#}");
     let reason = bench.value("SELECT reason FROM ops.quarantine");
     assert!(reason.as_str().unwrap().contains("breaks off"), "{reason}");
-    assert_eq!(bench.value("SELECT count(*) FROM bronze.web_sessions WHERE session_id = 's-9999'"), 1);
+    assert_eq!(
+        bench.value("SELECT count(*) FROM bronze.web_sessions WHERE session_id = 's-9999'"),
+        1
+    );
 }

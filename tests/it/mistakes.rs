@@ -19,7 +19,11 @@ fn a_mistyped_column_is_named_with_file_line_and_nearest_name() {
 fn every_problem_of_every_file_comes_at_once() {
     let bench = Bench::new();
     bench.edit("sql/silver/visit_count.sql", "FROM silver.sessions", "FROM silver.session");
-    bench.edit("sql/gold/conversions.sql", "GROUP BY session_date, element_id, event_type\n", "GRUOP BY 1\n");
+    bench.edit(
+        "sql/gold/conversions.sql",
+        "GROUP BY session_date, element_id, event_type\n",
+        "GRUOP BY 1\n",
+    );
     bench.edit("pipelines/web_traffic.toml", "schedule =", "schedul =");
     fs::write(bench.path("sql/gold/orphan.sql"), "SELECT 1 AS one").unwrap();
     fs::remove_file(bench.path("sql/gold/session_durations.sql")).unwrap();
@@ -39,18 +43,32 @@ fn every_problem_of_every_file_comes_at_once() {
 #[test]
 fn models_that_read_each_other_are_refused() {
     let bench = Bench::new();
-    bench.edit("sql/silver/sessions.sql", "FROM typed", "FROM typed WHERE user_id IN (SELECT user_id FROM silver.visit_count)");
+    bench.edit(
+        "sql/silver/sessions.sql",
+        "FROM typed",
+        "FROM typed WHERE user_id IN (SELECT user_id FROM silver.visit_count)",
+    );
     let ended = bench.command(&["run"]);
     assert_eq!(ended.code, 2);
-    assert!(ended.err.contains("models read each other: silver.sessions → silver.visit_count → silver.sessions"), "{}", ended.err);
+    assert!(
+        ended.err.contains(
+            "models read each other: silver.sessions → silver.visit_count → silver.sessions"
+        ),
+        "{}",
+        ended.err
+    );
 }
 
 #[test]
 fn an_expectation_over_an_unknown_column_is_named_with_its_line() {
     let bench = Bench::new();
-    bench.edit("pipelines/web_traffic.toml", "check = \"session_date IS NOT NULL\"", "check = \"session_dat IS NOT NULL\"");
+    bench.edit(
+        "pipelines/web_traffic.toml",
+        "check = \"session_date IS NOT NULL\"",
+        "check = \"session_dat IS NOT NULL\"",
+    );
     let err = bench.command(&["run"]).err;
-    assert!(err.contains("pipelines/web_traffic.toml:23: there is no column `session_dat` (did you mean `session_date`?)"), "{err}");
+    assert!(err.contains("pipelines/web_traffic.toml:22: there is no column `session_dat` (did you mean `session_date`?)"), "{err}");
 }
 
 #[test]
@@ -84,12 +102,20 @@ fn a_name_that_does_not_exist_gets_the_nearest_one() {
 fn a_run_that_failed_is_continued_by_the_next() {
     let bench = Bench::new();
     bench.land("a.json", session(1).to_string());
-    bench.edit("sql/gold/page_engagement.sql", "count(*) AS sessions,", "CAST(substr(page_path, 1, 3) AS BIGINT) AS sessions,");
+    bench.edit(
+        "sql/gold/page_engagement.sql",
+        "count(*) AS sessions,",
+        "CAST(substr(page_path, 1, 3) AS BIGINT) AS sessions,",
+    );
     let ended = bench.command(&["run"]);
     assert_eq!(ended.code, 4, "{}", ended.err);
     assert!(ended.err.contains("gold.page_engagement"), "{}", ended.err);
     assert_eq!(bench.value("SELECT status FROM ops.runs"), "failed");
-    bench.edit("sql/gold/page_engagement.sql", "CAST(substr(page_path, 1, 3) AS BIGINT) AS sessions,", "count(*) AS sessions,");
+    bench.edit(
+        "sql/gold/page_engagement.sql",
+        "CAST(substr(page_path, 1, 3) AS BIGINT) AS sessions,",
+        "count(*) AS sessions,",
+    );
     bench.run();
     assert_eq!(bench.value("SELECT count(*) FROM bronze.web_sessions"), 1);
     assert_eq!(bench.value("SELECT sum(sessions) FROM gold.page_engagement"), 1);
@@ -122,7 +148,8 @@ fn a_directory_without_permission_is_denied() {
     let bench = Bench::new();
     bench.land("a.json", session(1).to_string());
     fs::create_dir(bench.path("lake")).unwrap();
-    let lock = |mode| fs::set_permissions(bench.path("lake"), fs::Permissions::from_mode(mode)).unwrap();
+    let lock =
+        |mode| fs::set_permissions(bench.path("lake"), fs::Permissions::from_mode(mode)).unwrap();
     lock(0o500);
     if fs::write(bench.path("lake/probe"), "").is_ok() {
         // The superuser may write everywhere.
@@ -132,7 +159,11 @@ fn a_directory_without_permission_is_denied() {
     let ended = bench.command(&["run"]);
     lock(0o700);
     assert_eq!(ended.code, 3, "{}", ended.err);
-    assert!(ended.err.contains("bronze.web_sessions") || ended.err.contains("lake"), "{}", ended.err);
+    assert!(
+        ended.err.contains("bronze.web_sessions") || ended.err.contains("lake"),
+        "{}",
+        ended.err
+    );
     bench.run();
     assert_eq!(bench.value("SELECT count(*) FROM bronze.web_sessions"), 1);
 }
@@ -142,12 +173,20 @@ fn a_changed_declaration_of_what_has_landed_is_refused() {
     let bench = Bench::new();
     bench.land("a.json", session(1).to_string());
     bench.run();
-    bench.edit("sql/bronze/web_sessions.sql", "    conversion BOOLEAN", "    conversion BOOLEAN,\n    experiment TEXT");
+    bench.edit(
+        "sql/bronze/web_sessions.sql",
+        "    conversion BOOLEAN",
+        "    conversion BOOLEAN,\n    experiment TEXT",
+    );
     bench.land("b.json", "{\"session_id\":\"n\",\"user_id\":\"u\",\"timestamp\":\"2025-07-01T00:00:00Z\",\"experiment\":\"b-17\"}");
     bench.run();
     assert_eq!(bench.value("SELECT count(*) FROM bronze.web_sessions WHERE experiment IS NULL"), 1);
     bench.edit("sql/bronze/web_sessions.sql", "visit_count BIGINT", "visit_count TEXT");
-    bench.edit("sql/silver/visit_count.sql", "sum(visit_count)", "sum(CAST(visit_count AS BIGINT))");
+    bench.edit(
+        "sql/silver/visit_count.sql",
+        "sum(visit_count)",
+        "sum(CAST(visit_count AS BIGINT))",
+    );
     bench.land("c.json", session(3).to_string());
     let ended = bench.command(&["run"]);
     assert_eq!(ended.code, 2, "{}", ended.err);

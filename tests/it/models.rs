@@ -80,7 +80,8 @@ impl Models {
             .ok_or_else(|| Refused(format!("no source fills {name}")))?;
         self.landed += 1;
         let lineage = Lineage { batch: self.landed, ingested_at: Clock::System.now() };
-        let mut decoder = Decoder::new(&source.columns, source.keep_raw, lineage).map_err(refused)?;
+        let mut decoder =
+            Decoder::new(&source.columns, source.keep_raw, lineage).map_err(refused)?;
         decoder.decode(&Piece {
             file: Arc::from(format!("{}.json", self.landed)),
             start: 0,
@@ -109,9 +110,14 @@ impl Models {
         if model.strategy == Strategy::Upsert {
             plan = newest_only(&session, &session, plan, &model.by).await.map_err(refused)?;
         }
-        let schema = storable(plan.schema().as_arrow()).map_err(|wrong| Refused(wrong.join("; ")))?;
+        let schema =
+            storable(plan.schema().as_arrow()).map_err(|wrong| Refused(wrong.join("; ")))?;
         let batches = session.frame(plan).collect().await.map_err(refused)?;
-        let rows = batches.iter().map(|batch| to_stored(batch, &schema)).collect::<Result<_, _>>().map_err(refused)?;
+        let rows = batches
+            .iter()
+            .map(|batch| to_stored(batch, &schema))
+            .collect::<Result<_, _>>()
+            .map_err(refused)?;
         self.tables.insert(table, (schema, rows));
         Ok(())
     }
@@ -160,7 +166,8 @@ impl AsyncDB for Models {
 
 fn files() -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models");
-    let mut files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "slt"));
     files.sort();
     files

@@ -7,7 +7,10 @@ use crate::support::{Bench, entry, session};
 #[test]
 fn a_second_run_finds_nothing_new_and_writes_nothing() {
     let bench = Bench::new();
-    bench.land("a.json", (0..50).map(|number| session(number).to_string() + "\n").collect::<String>());
+    bench.land(
+        "a.json",
+        (0..50).map(|number| session(number).to_string() + "\n").collect::<String>(),
+    );
     bench.run();
     let before = bench.versions();
     let text = bench.command(&["run"]).ok();
@@ -26,7 +29,8 @@ fn each_file_lands_once_and_a_new_one_joins() {
     let report = bench.run();
     let bronze = entry(&report, "bronze.web_sessions");
     assert_eq!((bronze["batch"].as_i64(), bronze["files"].as_u64()), (Some(2), Some(1)));
-    let rows = bench.query("SELECT session_id, _source, _batch FROM bronze.web_sessions ORDER BY _batch");
+    let rows =
+        bench.query("SELECT session_id, _source, _batch FROM bronze.web_sessions ORDER BY _batch");
     assert_eq!(
         rows,
         [
@@ -42,22 +46,31 @@ fn the_newest_delivery_of_a_session_wins_with_all_its_events() {
     let bench = Bench::new();
     let mut corrected = session(3);
     corrected["time_spent_seconds"] = json!(777);
-    corrected["events"] = json!([{"event_type": "click", "element_id": "only", "timestamp": "2025-07-04T10:00:00Z"}]);
+    corrected["events"] =
+        json!([{"event_type": "click", "element_id": "only", "timestamp": "2025-07-04T10:00:00Z"}]);
     bench.land("a.json", format!("{}\n{}\n", session(3), session(4)));
     bench.run();
     bench.land("b.json", corrected.to_string());
     bench.run();
     assert_eq!(bench.value("SELECT count(*) FROM bronze.web_sessions"), 3);
-    assert_eq!(bench.value("SELECT time_spent_seconds FROM silver.sessions WHERE session_id = 's-3'"), 777);
     assert_eq!(
-        bench.query("SELECT element_id, event_index FROM silver.final_cookies WHERE session_id = 's-3'"),
+        bench.value("SELECT time_spent_seconds FROM silver.sessions WHERE session_id = 's-3'"),
+        777
+    );
+    assert_eq!(
+        bench.query(
+            "SELECT element_id, event_index FROM silver.final_cookies WHERE session_id = 's-3'"
+        ),
         [json!({"element_id": "only", "event_index": 0})]
     );
     // The same within one batch, whichever comes last in the file.
     bench.land("c.json", format!("{}\n{}\n", session(3), corrected));
     bench.land("d.json", format!("{}\n{}\n", corrected, session(3)));
     bench.run();
-    assert_eq!(bench.value("SELECT time_spent_seconds FROM silver.sessions WHERE session_id = 's-3'"), 9);
+    assert_eq!(
+        bench.value("SELECT time_spent_seconds FROM silver.sessions WHERE session_id = 's-3'"),
+        9
+    );
     assert_eq!(bench.value("SELECT count(*) FROM silver.sessions"), 2);
 }
 
@@ -72,7 +85,11 @@ fn a_batch_that_was_planned_and_not_landed_is_landed_by_the_next_run() {
     let bronze = entry(&report, "bronze.web_sessions");
     assert_eq!((bronze["resumed"].as_bool(), bronze["batch"].as_i64()), (Some(true), Some(1)));
     assert_eq!(bench.value("SELECT count(*) FROM bronze.web_sessions"), 1);
-    assert_eq!(bench.value("SELECT count(*) FROM ops.quarantine"), 1, "the broken record is there once");
+    assert_eq!(
+        bench.value("SELECT count(*) FROM ops.quarantine"),
+        1,
+        "the broken record is there once"
+    );
     assert_eq!(bench.value("SELECT count(*) FROM silver.sessions"), 1);
 }
 
@@ -93,12 +110,21 @@ fn expectations_count_sort_out_and_stop() {
             "SELECT rows_passed, rows_failed, rows_unknown, is_met FROM ops.expectations WHERE expectation = '{name}'"
         ))
     };
-    assert_eq!(of("has_sane_duration"), [json!({"rows_passed": 2, "rows_failed": 1, "rows_unknown": 1, "is_met": false})]);
-    assert_eq!(of("has_user"), [json!({"rows_passed": 3, "rows_failed": 1, "rows_unknown": 0, "is_met": false})]);
+    assert_eq!(
+        of("has_sane_duration"),
+        [json!({"rows_passed": 2, "rows_failed": 1, "rows_unknown": 1, "is_met": false})]
+    );
+    assert_eq!(
+        of("has_user"),
+        [json!({"rows_passed": 3, "rows_failed": 1, "rows_unknown": 0, "is_met": false})]
+    );
     assert_eq!(bench.value("SELECT count(*) FROM silver.sessions"), 3, "warned rows stay");
     let rejected = bench.query("SELECT rule, _source, _position, record_text FROM ops.quarantine");
     assert_eq!(rejected.len(), 1);
-    assert_eq!((rejected[0]["rule"].as_str(), rejected[0]["_position"].as_i64()), (Some("has_user"), Some(0)));
+    assert_eq!(
+        (rejected[0]["rule"].as_str(), rejected[0]["_position"].as_i64()),
+        (Some("has_user"), Some(0))
+    );
     assert!(rejected[0]["record_text"].as_str().unwrap().contains("\"session_id\":\"s-1\""));
     // Rejected rows of a model that is built anew take the place of the earlier ones.
     bench.land("b.json", session(5).to_string());
@@ -138,12 +164,19 @@ fn every_number_can_be_traced_to_its_record_and_every_run_to_its_writes() {
     let lines = format!("{}\n{}\n", session(1), session(2));
     bench.land("a.json", &lines);
     let report = bench.run();
-    let row = bench.query("SELECT _source, _position FROM silver.final_cookies WHERE session_id = 's-2'").remove(0);
+    let row = bench
+        .query("SELECT _source, _position FROM silver.final_cookies WHERE session_id = 's-2'")
+        .remove(0);
     let start = usize::try_from(row["_position"].as_u64().unwrap()).unwrap();
     assert_eq!(row["_source"], "a.json");
     assert!(lines[start..].starts_with(&session(2).to_string()));
     let writes = bench.query("SELECT table_name, rows_landed, version, strategy FROM ops.writes");
     assert_eq!(writes.len(), 1 + report["tables"].as_array().unwrap().len());
-    let run = bench.query("SELECT status, records_read, rows_landed, records_quarantined FROM ops.runs").remove(0);
-    assert_eq!(run, json!({"status": "succeeded", "records_read": 2, "rows_landed": 2, "records_quarantined": 0}));
+    let run = bench
+        .query("SELECT status, records_read, rows_landed, records_quarantined FROM ops.runs")
+        .remove(0);
+    assert_eq!(
+        run,
+        json!({"status": "succeeded", "records_read": 2, "rows_landed": 2, "records_quarantined": 0})
+    );
 }

@@ -71,7 +71,14 @@ impl Bench {
         let lake = self.path("lake").to_str().unwrap().to_owned();
         let mut all = vec!["clickwatch".to_owned()];
         all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-        all.extend(["--project".into(), project, "--lake".into(), lake, "--memory".into(), "1GiB".into()]);
+        all.extend([
+            "--project".into(),
+            project,
+            "--lake".into(),
+            lake,
+            "--memory".into(),
+            "1GiB".into(),
+        ]);
         let (mut out, mut err) = (Buffer::default(), Buffer::default());
         let code = clickwatch::cli::main_with(all.into_iter().map(Into::into), &mut out, &mut err);
         Ended { code, out: out.text(), err: err.text() }
@@ -80,7 +87,8 @@ impl Bench {
     /// Runs the pipeline and gives its part of the report.
     #[track_caller]
     pub fn run(&self) -> Value {
-        let report: Value = serde_json::from_str(&self.command(&["run", "--format", "json"]).ok()).unwrap();
+        let report: Value =
+            serde_json::from_str(&self.command(&["run", "--format", "json"]).ok()).unwrap();
         report["pipelines"][0].clone()
     }
 
@@ -103,7 +111,9 @@ impl Bench {
         let listing = self.command(&["tables", "list", "--format", "json"]).ok();
         let rows: Vec<Value> = serde_json::from_str(&listing).unwrap();
         rows.iter()
-            .map(|row| (row["table"].as_str().unwrap().to_owned(), row["version"].as_u64().unwrap()))
+            .map(|row| {
+                (row["table"].as_str().unwrap().to_owned(), row["version"].as_u64().unwrap())
+            })
             .collect()
     }
 
@@ -125,8 +135,12 @@ impl Bench {
 /// A report's entry about one table.
 #[track_caller]
 pub fn entry<'a>(report: &'a Value, table: &str) -> &'a Value {
-    let entries = ["sources", "tables"].into_iter().filter_map(|part| report[part].as_array()).flatten();
-    entries.into_iter().find(|entry| entry["table"] == table).unwrap_or_else(|| panic!("no {table} in {report:#}"))
+    let entries =
+        ["sources", "tables"].into_iter().filter_map(|part| report[part].as_array()).flatten();
+    entries
+        .into_iter()
+        .find(|entry| entry["table"] == table)
+        .unwrap_or_else(|| panic!("no {table} in {report:#}"))
 }
 
 /// A session record.

@@ -10,7 +10,9 @@ use arrow::array::{ArrayRef, StringArray, StringBuilder};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use datafusion::common::cast::as_string_array;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Channel {
@@ -36,18 +38,28 @@ impl ScalarUDFImpl for Channel {
         Ok(DataType::Utf8)
     }
 
-    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> datafusion::common::Result<ColumnarValue> {
+    fn invoke_with_args(
+        &self,
+        arguments: ScalarFunctionArgs,
+    ) -> datafusion::common::Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
         let texts = arrays
             .iter()
             .map(|array| Ok(cast(array, &DataType::Utf8)?))
             .collect::<datafusion::common::Result<Vec<ArrayRef>>>()?;
         let [source, medium, campaign, referrer] = texts.as_slice() else {
-            return datafusion::common::exec_err!("channel takes source, medium, campaign and referrer");
+            return datafusion::common::exec_err!(
+                "channel takes source, medium, campaign and referrer"
+            );
         };
-        let columns =
-            [as_string_array(source)?, as_string_array(medium)?, as_string_array(campaign)?, as_string_array(referrer)?];
-        let mut channels = StringBuilder::with_capacity(arguments.number_rows, arguments.number_rows * 12);
+        let columns = [
+            as_string_array(source)?,
+            as_string_array(medium)?,
+            as_string_array(campaign)?,
+            as_string_array(referrer)?,
+        ];
+        let mut channels =
+            StringBuilder::with_capacity(arguments.number_rows, arguments.number_rows * 12);
         for row in 0..source.len() {
             let [source, medium, campaign, referrer] = columns.map(|column| claim(column, row));
             channels.append_value(channel(&source, &medium, &campaign, &referrer));
@@ -83,21 +95,32 @@ fn category(source: &str) -> Option<Category> {
     let name = source.trim_start_matches("www.").trim_start_matches("m.");
     let name = name.split('.').next().unwrap_or(name);
     Some(match name {
-        "google" | "bing" | "yahoo" | "duckduckgo" | "baidu" | "yandex" | "ecosia" | "qwant" | "startpage"
-        | "naver" => Category::Search,
-        "facebook" | "fb" | "instagram" | "ig" | "linkedin" | "twitter" | "x" | "t" | "pinterest" | "reddit"
-        | "tiktok" | "snapchat" | "threads" | "mastodon" | "quora" | "whatsapp" | "telegram" => Category::Social,
-        "youtube" | "yt" | "youtu" | "vimeo" | "twitch" | "dailymotion" | "netflix" => Category::Video,
-        "amazon" | "ebay" | "etsy" | "alibaba" | "walmart" | "shopify" | "mercadolibre" => Category::Shopping,
-        "mailchimp" | "sendgrid" | "hubspot_email" | "klaviyo" | "newsletter" | "gmail" | "mail" => Category::Email,
-        "chatgpt" | "openai" | "perplexity" | "claude" | "gemini" | "copilot" => Category::Assistant,
+        "google" | "bing" | "yahoo" | "duckduckgo" | "baidu" | "yandex" | "ecosia" | "qwant"
+        | "startpage" | "naver" => Category::Search,
+        "facebook" | "fb" | "instagram" | "ig" | "linkedin" | "twitter" | "x" | "t"
+        | "pinterest" | "reddit" | "tiktok" | "snapchat" | "threads" | "mastodon" | "quora"
+        | "whatsapp" | "telegram" => Category::Social,
+        "youtube" | "yt" | "youtu" | "vimeo" | "twitch" | "dailymotion" | "netflix" => {
+            Category::Video
+        }
+        "amazon" | "ebay" | "etsy" | "alibaba" | "walmart" | "shopify" | "mercadolibre" => {
+            Category::Shopping
+        }
+        "mailchimp" | "sendgrid" | "hubspot_email" | "klaviyo" | "newsletter" | "gmail"
+        | "mail" => Category::Email,
+        "chatgpt" | "openai" | "perplexity" | "claude" | "gemini" | "copilot" => {
+            Category::Assistant
+        }
         _ => return None,
     })
 }
 
 /// Whether the medium says that the visit was paid for.
 fn is_paid(medium: &str) -> bool {
-    medium == "ppc" || medium == "retargeting" || medium.starts_with("paid") || medium.contains("cp")
+    medium == "ppc"
+        || medium == "retargeting"
+        || medium.starts_with("paid")
+        || medium.contains("cp")
 }
 
 /// Whether the campaign is about a shop: `shop` at a word's start or after any letter but `e`
@@ -126,7 +149,9 @@ fn channel(source: &str, medium: &str, campaign: &str, referrer: &str) -> &'stat
         "display" | "banner" | "expandable" | "interstitial" | "cpm" => "Display",
         _ if paid => "Paid Other",
         _ if shopping => "Organic Shopping",
-        "social" | "social-network" | "social-media" | "sm" | "social network" | "social media" => "Organic Social",
+        "social" | "social-network" | "social-media" | "sm" | "social network" | "social media" => {
+            "Organic Social"
+        }
         _ if is(Category::Social) => "Organic Social",
         _ if is(Category::Video) || medium.contains("video") => "Organic Video",
         _ if is(Category::Assistant) => "AI Assistants",
@@ -136,7 +161,10 @@ fn channel(source: &str, medium: &str, campaign: &str, referrer: &str) -> &'stat
         "referral" | "app" | "link" => "Referral",
         "audio" => "Audio",
         _ if source == "sms" || medium == "sms" => "SMS",
-        _ if medium.ends_with("push") || medium.contains("mobile") || medium.contains("notification") => {
+        _ if medium.ends_with("push")
+            || medium.contains("mobile")
+            || medium.contains("notification") =>
+        {
             "Mobile Push"
         }
         _ if source.is_empty() && medium.is_empty() => "Referral",
@@ -175,7 +203,11 @@ mod tests {
             ("unknown", "web-push", "", "", "Mobile Push"),
             ("unknown", "story", "", "", "Unassigned"),
         ] {
-            assert_eq!(channel(source, medium, campaign, referrer), wanted, "{source}/{medium}/{campaign}");
+            assert_eq!(
+                channel(source, medium, campaign, referrer),
+                wanted,
+                "{source}/{medium}/{campaign}"
+            );
         }
     }
 }

@@ -8,7 +8,9 @@ use arrow::array::{Array, AsArray, Int64Array};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, exec_err};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct CountEvents {
@@ -42,7 +44,8 @@ impl ScalarUDFImpl for CountEvents {
         let Some(lists) = events.as_list_opt::<i32>() else {
             return exec_err!("count_events takes a list of events, not {}", events.data_type());
         };
-        let types = lists.values().as_struct_opt().and_then(|events| events.column_by_name("event_type"));
+        let types =
+            lists.values().as_struct_opt().and_then(|events| events.column_by_name("event_type"));
         let Some(types) = types else {
             return exec_err!("count_events takes events with a field event_type");
         };
@@ -50,12 +53,17 @@ impl ScalarUDFImpl for CountEvents {
         let types = types.as_string::<i32>();
         let wanted = cast(wanted, &DataType::Utf8)?;
         let wanted = wanted.as_string::<i32>();
-        let counts = lists.offsets().windows(2).zip(wanted.iter()).enumerate().map(|(row, (ends, wanted))| {
-            let (&[start, end], Some(wanted), true) = (ends, wanted, lists.is_valid(row)) else { return 0 };
-            let range = usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0);
-            let is_it = |index: &usize| types.is_valid(*index) && types.value(*index) == wanted;
-            i64::try_from(range.filter(is_it).count()).unwrap_or(i64::MAX)
-        });
+        let counts = lists.offsets().windows(2).zip(wanted.iter()).enumerate().map(
+            |(row, (ends, wanted))| {
+                let (&[start, end], Some(wanted), true) = (ends, wanted, lists.is_valid(row))
+                else {
+                    return 0;
+                };
+                let range = usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0);
+                let is_it = |index: &usize| types.is_valid(*index) && types.value(*index) == wanted;
+                i64::try_from(range.filter(is_it).count()).unwrap_or(i64::MAX)
+            },
+        );
         Ok(ColumnarValue::Array(Arc::new(counts.collect::<Int64Array>())))
     }
 }
