@@ -206,7 +206,7 @@ impl Error {
         let mut said = self.to_string();
         let mut next = self.source();
         while let Some(cause) = next {
-            let line = first_line(&cause.to_string());
+            let line = without_noise(&cause.to_string());
             // Wrappers that repeat their cause in their own words say nothing new.
             if !said.contains(&line) {
                 text.push_str(&format!("\n  caused by: {line}"));
@@ -251,8 +251,23 @@ impl StdError for Error {
     }
 }
 
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
+/// The first line of `text` without what wrappers of wrappers put before it, some of it wrong: a
+/// file that cannot be written is no failure to parse.
+fn without_noise(text: &str) -> String {
+    const NOISE: [&str; 7] = [
+        "Failed to parse parquet: ",
+        "Parquet error: ",
+        "External: ",
+        "External error: ",
+        "Arrow error: ",
+        "Object Store error: ",
+        "Generic LocalFileSystem error: ",
+    ];
+    let mut line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    while let Some(rest) = NOISE.iter().find_map(|noise| line.strip_prefix(noise)) {
+        line = rest;
+    }
+    line.to_owned()
 }
 
 fn is_full(error: &(dyn StdError + 'static)) -> bool {

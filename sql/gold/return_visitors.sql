@@ -14,7 +14,7 @@ WITH per_visitor AS (
 SELECT
     session_date,
     count(*) AS visitors,
-    count(*) FILTER (WHERE claims_return) AS returning,
+    count(*) FILTER (WHERE claims_return) AS returning_visitors,
     count(*) FILTER (WHERE first_seen_on = session_date) AS new_visitors,
     count(*) FILTER (WHERE first_seen_on < session_date) AS known_visitors,
     CAST(sum(sessions) AS BIGINT) AS sessions,

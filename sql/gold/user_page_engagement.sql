@@ -4,7 +4,7 @@ SELECT
     user_id,
     page_path,
     count(*) AS sessions,
-    CAST(coalesce(sum(time_spent_seconds), 0) AS BIGINT) AS total_time_spent,
-    avg(time_spent_seconds) AS avg_time_spent
+    CAST(coalesce(sum(engaged_seconds), 0) AS BIGINT) AS total_time_spent,
+    avg(engaged_seconds) AS avg_time_spent
 FROM silver.sessions
 GROUP BY session_date, user_id, page_path

@@ -1,18 +1,36 @@
 -- Which campaigns bring sessions, visitors and conversions, per day; a session counts for the claim it carries.
+WITH per_visitor AS (
+    -- A row is one visitor under one claim on one day: counting them needs no set of visitors in memory.
+    SELECT
+        session_date,
+        platform,
+        utm_medium,
+        utm_campaign,
+        channel,
+        user_id,
+        count(*) AS sessions,
+        count(*) FILTER (WHERE conversion) AS conversions,
+        count(*) FILTER (WHERE bounce) AS bounces,
+        count(*) FILTER (WHERE is_engaged) AS engaged_sessions,
+        sum(engaged_seconds) AS time_spent,
+        count(engaged_seconds) AS timed_sessions
+    FROM silver.sessions
+    GROUP BY session_date, platform, utm_medium, utm_campaign, channel, user_id
+)
 SELECT
     session_date,
     platform,
     utm_medium,
     utm_campaign,
     channel,
-    count(*) AS sessions,
-    count(DISTINCT user_id) AS visitors,
-    count(*) FILTER (WHERE conversion) AS conversions,
-    count(*) FILTER (WHERE bounce) AS bounces,
-    count(*) FILTER (WHERE is_engaged) AS engaged_sessions,
-    avg(time_spent_seconds) AS avg_time_spent,
-    CAST(count(*) FILTER (WHERE conversion) AS DOUBLE) / count(*) AS conversion_rate,
-    CAST(count(*) FILTER (WHERE bounce) AS DOUBLE) / count(*) AS bounce_rate,
-    CAST(count(*) FILTER (WHERE is_engaged) AS DOUBLE) / count(*) AS engagement_rate
-FROM silver.sessions
+    CAST(sum(sessions) AS BIGINT) AS sessions,
+    count(user_id) AS visitors,
+    CAST(sum(conversions) AS BIGINT) AS conversions,
+    CAST(sum(bounces) AS BIGINT) AS bounces,
+    CAST(sum(engaged_sessions) AS BIGINT) AS engaged_sessions,
+    CAST(sum(time_spent) AS DOUBLE) / nullif(sum(timed_sessions), 0) AS avg_time_spent,
+    CAST(sum(conversions) AS DOUBLE) / sum(sessions) AS conversion_rate,
+    CAST(sum(bounces) AS DOUBLE) / sum(sessions) AS bounce_rate,
+    CAST(sum(engaged_sessions) AS DOUBLE) / sum(sessions) AS engagement_rate
+FROM per_visitor
 GROUP BY session_date, platform, utm_medium, utm_campaign, channel

@@ -1,28 +1,43 @@
--- Sessions, visitors and conversions per day by each of the report's slicers: device, system, browser, platform, page, channel.
-WITH sliced AS (
-    -- A row is one session under one of its dimensions.
-    SELECT session_date, 'device_type' AS dimension, device_type AS value, user_id, conversion, bounce, time_spent_seconds FROM silver.sessions
-    UNION ALL
-    SELECT session_date, 'os', os, user_id, conversion, bounce, time_spent_seconds FROM silver.sessions
-    UNION ALL
-    SELECT session_date, 'browser', browser, user_id, conversion, bounce, time_spent_seconds FROM silver.sessions
-    UNION ALL
-    SELECT session_date, 'platform', platform, user_id, conversion, bounce, time_spent_seconds FROM silver.sessions
-    UNION ALL
-    SELECT session_date, 'page', page_path, user_id, conversion, bounce, time_spent_seconds FROM silver.sessions
-    UNION ALL
-    SELECT session_date, 'channel', channel, user_id, conversion, bounce, time_spent_seconds FROM silver.sessions
-    UNION ALL
-    SELECT session_date, 'referrer', referrer, user_id, conversion, bounce, time_spent_seconds FROM silver.sessions
+-- Sessions, conversions and time per day by each of the report's slicers: device, system, browser, platform, page, channel, referrer.
+WITH per_combination AS (
+    -- A row is one combination of all dimensions on one day: far fewer rows than sessions.
+    SELECT
+        session_date,
+        device_type,
+        os,
+        browser,
+        platform,
+        page_path,
+        channel,
+        referrer,
+        count(*) AS sessions,
+        count(*) FILTER (WHERE conversion) AS conversions,
+        count(*) FILTER (WHERE bounce) AS bounces,
+        sum(engaged_seconds) AS time_spent,
+        count(engaged_seconds) AS timed_sessions
+    FROM silver.sessions
+    GROUP BY session_date, device_type, os, browser, platform, page_path, channel, referrer
+),
+sliced AS (
+    -- A row is one combination under one of its dimensions.
+    SELECT *, unnest([
+        struct('device_type' AS dimension, device_type AS value),
+        struct('os' AS dimension, os AS value),
+        struct('browser' AS dimension, browser AS value),
+        struct('platform' AS dimension, platform AS value),
+        struct('page' AS dimension, page_path AS value),
+        struct('channel' AS dimension, channel AS value),
+        struct('referrer' AS dimension, referrer AS value)
+    ]) AS slice
+    FROM per_combination
 )
 SELECT
     session_date,
-    dimension,
-    value,
-    count(*) AS sessions,
-    count(DISTINCT user_id) AS visitors,
-    count(*) FILTER (WHERE conversion) AS conversions,
-    count(*) FILTER (WHERE bounce) AS bounces,
-    avg(time_spent_seconds) AS avg_time_spent
+    slice['dimension'] AS dimension,
+    slice['value'] AS value,
+    CAST(sum(sessions) AS BIGINT) AS sessions,
+    CAST(sum(conversions) AS BIGINT) AS conversions,
+    CAST(sum(bounces) AS BIGINT) AS bounces,
+    CAST(sum(time_spent) AS DOUBLE) / nullif(sum(timed_sessions), 0) AS avg_time_spent
 FROM sliced
-GROUP BY session_date, dimension, value
+GROUP BY session_date, slice['dimension'], slice['value']

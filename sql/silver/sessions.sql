@@ -29,7 +29,13 @@ SELECT
     count_events(events, 'click') AS click_count,
     count_events(events, 'submit') AS submit_count,
     time_spent_seconds,
-    time_spent_seconds >= 10 OR coalesce(conversion, false) AS is_engaged,
+    CASE
+        WHEN time_spent_seconds < 0 THEN 0
+        WHEN time_spent_seconds > 86400 THEN 86400
+        ELSE time_spent_seconds
+    END AS engaged_seconds,
+    coalesce(time_spent_seconds >= 10, false) OR coalesce(conversion, false) OR count_events(events, 'view') >= 2
+        AS is_engaged,
     is_returning_visitor,
     visit_count,
     bounce,

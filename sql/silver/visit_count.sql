@@ -1,7 +1,7 @@
 -- One row per user: the visits that its sessions claim, each session counted once.
 SELECT
     user_id,
-    CAST(coalesce(sum(visit_count), 0) AS BIGINT) AS visitor_count,
+    TRY_CAST(coalesce(sum(CAST(visit_count AS DECIMAL(38, 0))), 0) AS BIGINT) AS visitor_count,
     count(*) AS sessions,
     min(timestamp) AS first_seen_at,
     max(timestamp) AS last_seen_at

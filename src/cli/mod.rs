@@ -100,8 +100,22 @@ impl Context<'_> {
 
 /// Runs the program: reads the command line, acts, prints, and gives the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    silence_a_caught_panic();
     let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
     ExitCode::from(main_with(arguments, &mut out, &mut err))
+}
+
+/// When a disk is full, Delta's writer aborts an upload that has ended already, expects the panic of
+/// that, and catches it. The error itself is reported; the panic would only frighten.
+fn silence_a_caught_panic() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let is_expected = panic.payload().downcast_ref::<&str>() == Some(&"Already shut down")
+            && panic.location().is_some_and(|at| at.file().ends_with("src/buffered.rs"));
+        if !is_expected {
+            before(panic);
+        }
+    }));
 }
 
 /// The same with other places to print to: data to `out`, everything else to `err`.

@@ -86,7 +86,9 @@ fn print(context: &mut Context<'_>, report: &Report) -> Result<()> {
         ]];
         lines.extend(pipeline.sources.iter().map(source_line));
         lines.extend(pipeline.tables.iter().map(table_line));
-        context.output.data(&aligned(&lines))?;
+        if lines.len() > 1 {
+            context.output.data(&aligned(&lines))?;
+        }
         for expectation in pipeline.expectations.iter().filter(|one| one.failed + one.unknown > 0) {
             context.output.data(&format!(
                 "{}: {} is not satisfied by {} rows ({} false, {} unknown): {}",

@@ -91,7 +91,9 @@ impl Lake {
 
     /// The root as users wrote or would write it.
     pub fn location(&self) -> String {
-        self.local_root().map_or_else(|| self.root.to_string(), |path| path.display().to_string())
+        let root = self.local_root().map(|path| path.display().to_string());
+        let root = root.unwrap_or_else(|| self.root.to_string());
+        root.strip_suffix('/').map(str::to_owned).unwrap_or(root)
     }
 
     /// The root as a directory, when the lake is a local one.

@@ -28,14 +28,17 @@ use super::{Lake, TableSpec, delta_error};
 /// Rows of one partition that are encoded together.
 const ROWS_AT_ONCE: usize = 32 << 10;
 /// Rows that may wait in all partitions of a sink together.
-const ROWS_WAITING: usize = 256 << 10;
-/// Partitions of a sink whose files are open at the same time. Beyond it they are closed and begun
-/// anew: many small files are better than no memory.
-const OPEN_PARTITIONS: usize = 128;
+const ROWS_WAITING: usize = 128 << 10;
+/// Files of a sink that are open at the same time. Beyond it they are closed and begun anew: many
+/// small files are better than no memory.
+const OPEN_FILES: usize = 128;
 /// A file is closed when it is about this large.
 const FILE_BYTES: u64 = 128 << 20;
 /// Readers decode a row group at a time, so it must not be larger than they can hold.
 const ROW_GROUP_ROWS: usize = 1 << 20;
+/// Columns of mostly different values are better off without a dictionary, and every open file
+/// holds one per column.
+const DICTIONARY_BYTES: usize = 128 << 10;
 const ROW_GROUP_BYTES: usize = 64 << 20;
 /// Columns whose least and greatest values are noted for skipping files.
 const INDEXED_COLUMNS: u64 = 32;
@@ -70,6 +73,7 @@ pub struct Sink {
     keys: Option<RowConverter>,
     partitions: HashMap<Option<OwnedRow>, Partition>,
     rows_waiting: usize,
+    open_files: usize,
     written: Written,
 }
 
@@ -109,6 +113,7 @@ impl Lake {
             keys,
             partitions: HashMap::new(),
             rows_waiting: 0,
+            open_files: 0,
             written: Written::default(),
             spec: spec.clone(),
         })
@@ -131,13 +136,18 @@ impl Sink {
                 self.encode(&key).await?;
             }
         }
-        if self.rows_waiting > ROWS_WAITING {
+        if self.open_files > OPEN_FILES || (self.rows_waiting > ROWS_WAITING && self.is_scattered())
+        {
+            self.close_files().await?;
+        } else if self.rows_waiting > ROWS_WAITING {
             self.encode_all().await?;
         }
-        if self.partitions.len() > OPEN_PARTITIONS {
-            self.close_files().await?;
-        }
         Ok(())
+    }
+
+    /// Whether rows of more partitions wait than files may be open.
+    fn is_scattered(&self) -> bool {
+        self.partitions.len() > OPEN_FILES
     }
 
     /// Writes what waits and closes all files.
@@ -220,38 +230,42 @@ impl Sink {
         let waiting = std::mem::take(&mut partition.waiting);
         let Some(first) = waiting.first() else { return Ok(()) };
         self.rows_waiting -= std::mem::take(&mut partition.rows_waiting);
+        let table = &self.spec.name;
         let rows = concat_batches(&first.schema(), &waiting)
             .and_then(|rows| without(&rows, &self.partition_columns))
             .map_err(|e| {
                 Error::new(Kind::Bug, "cannot join rows of a partition")
-                    .at("table", &self.spec.name)
+                    .at("table", table)
                     .because(e)
             })?;
         drop(waiting);
-        if partition.writer.is_none() {
-            let writer = open_writer(&self.store, &self.file_schema, partition.values.clone());
-            partition.writer =
-                Some(writer.map_err(|e| delta_error("cannot begin a file", &self.spec.name, e))?);
-        }
-        match &mut partition.writer {
-            Some(writer) => writer
-                .write(&rows)
-                .await
-                .map_err(|e| delta_error("cannot write a file", &self.spec.name, e)),
-            None => Ok(()),
-        }
+        let writer = match &mut partition.writer {
+            Some(writer) => writer,
+            none => {
+                self.open_files += 1;
+                let writer = open_writer(&self.store, &self.file_schema, partition.values.clone());
+                none.insert(writer.map_err(|e| delta_error("cannot begin a file", table, e))?)
+            }
+        };
+        writer.write(&rows).await.map_err(|e| delta_error("cannot write a file", table, e))
     }
 
+    /// Closes the files of all partitions, one after the other, so that few are open at a time
+    /// even when there are many.
     async fn close_files(&mut self) -> Result<()> {
-        self.encode_all().await?;
-        for (_, partition) in std::mem::take(&mut self.partitions) {
-            let Some(writer) = partition.writer else { continue };
+        let keys: Vec<_> = self.partitions.keys().cloned().collect();
+        for key in keys {
+            self.encode(&key).await?;
+            let Some(writer) = self.partitions.remove(&key).and_then(|closed| closed.writer) else {
+                continue;
+            };
+            self.open_files -= 1;
             let adds = writer
                 .close()
                 .await
                 .map_err(|e| delta_error("cannot finish a file", &self.spec.name, e))?;
-            self.written.bytes +=
-                adds.iter().map(|add| u64::try_from(add.size).unwrap_or_default()).sum::<u64>();
+            let bytes = adds.iter().map(|add| u64::try_from(add.size).unwrap_or_default());
+            self.written.bytes += bytes.sum::<u64>();
             self.written.adds.extend(adds);
         }
         Ok(())
@@ -275,6 +289,7 @@ fn open_writer(
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_created_by(format!("clickwatch {}", env!("CARGO_PKG_VERSION")))
         .build();
     let config = PartitionWriterConfig::try_new(

@@ -4,7 +4,7 @@
 //! the same files under the same number, and every table that has it already skips it.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::PathBuf;
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
@@ -15,7 +15,7 @@ use crate::engine::{Tables, engine_error};
 use crate::error::{Error, Kind, Result};
 use crate::name::TableName;
 use crate::runtime::Timestamp;
-use crate::source::InputFile;
+use crate::source::{InputFile, look_at};
 
 use super::Run;
 use super::ledger::{Values, count, rows, spec, text};
@@ -25,65 +25,66 @@ use super::ledger::{Values, count, rows, spec, text};
 pub(super) struct Batches {
     /// The number of the newest batch; 0 when there is none.
     pub newest: i64,
-    /// For each file in a batch: its batch, its size and when it was changed.
-    files: HashMap<String, Planned>,
+    /// For each name, the files that had it when they were planned.
+    files: HashMap<String, Vec<Planned>>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Planned {
     batch: i64,
+    location: PathBuf,
     bytes: i64,
     modified_at: Timestamp,
 }
 
 impl Batches {
-    /// Those of `files` that are in no batch, or that were changed since they were.
+    /// Those of `files` that are in no batch, or that were changed since they were. A file is known
+    /// by its name below the source's directory, its size and its time, so a directory may move.
     pub(super) fn new_among(&self, files: &[InputFile]) -> Vec<InputFile> {
-        files.iter().filter(|file| !self.knows(file)).cloned().collect()
+        let is_known = |file: &InputFile| {
+            let namesakes = self.files.get(&*file.name);
+            namesakes.is_some_and(|planned| planned.iter().any(|planned| planned.is(file)))
+        };
+        files.iter().filter(|file| !is_known(file)).cloned().collect()
     }
 
-    /// Those of `files` that belong to `batch`.
+    /// The files of `batch`, from where they were when it was planned.
     ///
     /// Errors: `Missing` or `Conflict` when one of them is gone or was changed since.
-    pub(super) fn files_of(&self, batch: i64, files: &[InputFile]) -> Result<Vec<InputFile>> {
-        let found: HashMap<&str, &InputFile> =
-            files.iter().map(|file| (&*file.name, file)).collect();
-        let mut planned: Vec<_> =
-            self.files.iter().filter(|(_, file)| file.batch == batch).collect();
-        planned.sort_by_key(|(name, _)| name.as_str());
-        planned
-            .into_iter()
-            .map(|(name, _)| match found.get(name.as_str()) {
-                Some(file) if self.knows(file) => Ok((*file).clone()),
-                Some(_) => Err(lost(
-                    Kind::Conflict,
-                    "a file changed after an interrupted run had begun with it",
-                    name,
-                    batch,
-                )),
-                None => Err(lost(
-                    Kind::Missing,
-                    "a file is gone that an interrupted run had begun with",
-                    name,
-                    batch,
-                )),
-            })
-            .collect()
+    pub(super) fn files_of(&self, batch: i64) -> Result<Vec<InputFile>> {
+        let mut files = Vec::new();
+        for (name, namesakes) in &self.files {
+            for planned in namesakes.iter().filter(|planned| planned.batch == batch) {
+                let file = look_at(name, &planned.location).map_err(|e| unfinished(e, batch))?;
+                if !planned.is(&file) {
+                    let what = "a file changed after an interrupted run had begun with it";
+                    let error = Error::new(Kind::Conflict, what);
+                    return Err(unfinished(error.at("file", planned.location.display()), batch));
+                }
+                files.push(file);
+            }
+        }
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(files)
     }
 
-    fn knows(&self, file: &InputFile) -> bool {
-        self.files.get(&*file.name).is_some_and(|planned| {
-            Some(planned.bytes) == count(file.bytes)
-                && planned.modified_at.timestamp_micros() == file.modified_at.timestamp_micros()
-        })
+    fn add(&mut self, name: &str, planned: Planned) {
+        self.newest = self.newest.max(planned.batch);
+        self.files.entry(name.to_owned()).or_default().push(planned);
     }
 }
 
-fn lost(kind: Kind, what: &str, file: &str, batch: i64) -> Error {
-    Error::new(kind, what)
-        .at("file", file)
+impl Planned {
+    fn is(&self, file: &InputFile) -> bool {
+        Some(self.bytes) == count(file.bytes)
+            && self.modified_at.timestamp_micros() == file.modified_at.timestamp_micros()
+    }
+}
+
+fn unfinished(error: Error, batch: i64) -> Error {
+    error
         .at("batch", batch)
-        .hint("bring back the file as it was, so that the batch can be landed whole")
+        .hint("an interrupted run had begun with this file: bring it back as it was, so that its batch can be landed whole")
 }
 
 impl Run {
@@ -100,7 +101,7 @@ impl Run {
         let quoted = application.replace('\'', "''");
         let plan = session
             .plan(&format!(
-                "SELECT batch, path, bytes, modified_at FROM ops.batches WHERE source = '{quoted}' ORDER BY batch"
+                "SELECT batch, path, bytes, modified_at, location FROM ops.batches WHERE source = '{quoted}' ORDER BY batch"
             ))
             .await?;
         let mut stream = session.execute_all(session.physical(&plan).await?)?;
@@ -110,13 +111,16 @@ impl Run {
             let paths = batch.column(1).as_string::<i32>();
             let sizes = batch.column(2).as_primitive::<Int64Type>();
             let changes = batch.column(3).as_primitive::<TimestampMicrosecondType>();
+            let locations = batch.column(4).as_string::<i32>();
             for row in 0..numbers.len() {
-                let modified_at =
-                    DateTime::from_timestamp_micros(changes.value(row)).unwrap_or_default();
-                let planned =
-                    Planned { batch: numbers.value(row), bytes: sizes.value(row), modified_at };
-                batches.newest = batches.newest.max(planned.batch);
-                batches.files.insert(paths.value(row).to_owned(), planned);
+                let changed = DateTime::from_timestamp_micros(changes.value(row));
+                let planned = Planned {
+                    batch: numbers.value(row),
+                    location: PathBuf::from(locations.value(row)),
+                    bytes: sizes.value(row),
+                    modified_at: changed.unwrap_or_default(),
+                };
+                batches.add(paths.value(row), planned);
             }
         }
         Ok(batches)
@@ -127,7 +131,6 @@ impl Run {
         &self,
         application: &str,
         batch: i64,
-        root: &Path,
         files: &[InputFile],
     ) -> Result<()> {
         let length = files.len();
@@ -135,7 +138,10 @@ impl Run {
             ("source", Values::Text(vec![text(application); length])),
             ("batch", Values::Count(vec![Some(batch); length])),
             ("path", Values::Text(files.iter().map(|file| text(&file.name)).collect())),
-            ("directory", Values::Text(vec![text(root.display()); length])),
+            (
+                "location",
+                Values::Text(files.iter().map(|file| text(file.path.display())).collect()),
+            ),
             ("bytes", Values::Count(files.iter().map(|file| count(file.bytes)).collect())),
             (
                 "modified_at",
@@ -169,24 +175,30 @@ mod tests {
     }
 
     fn known() -> Batches {
-        let planned =
-            Planned { batch: 3, bytes: 10, modified_at: DateTime::from_timestamp(5, 0).unwrap() };
-        Batches { newest: 3, files: HashMap::from([("a".to_owned(), planned)]) }
+        let mut batches = Batches::default();
+        let planned = Planned {
+            batch: 3,
+            location: "/nowhere/a".into(),
+            bytes: 10,
+            modified_at: DateTime::from_timestamp(5, 0).unwrap(),
+        };
+        batches.add("a", planned);
+        batches
     }
 
     #[test]
     fn a_file_is_new_until_it_is_in_a_batch_and_again_when_it_changed() {
         let files = [file("a", 10, 5), file("b", 10, 5)];
-        let names: Vec<_> = known().new_among(&files).into_iter().map(|file| file.name).collect();
-        assert_eq!(names, [Arc::from("b")]);
+        let new = known().new_among(&files);
+        assert_eq!(new.iter().map(|file| &*file.name).collect::<Vec<_>>(), ["b"]);
         assert_eq!(known().new_among(&[file("a", 11, 5)]).len(), 1);
         assert_eq!(known().new_among(&[file("a", 10, 6)]).len(), 1);
+        assert_eq!(known().newest, 3);
     }
 
     #[test]
     fn an_interrupted_batch_wants_its_files_as_they_were() {
-        assert_eq!(known().files_of(3, &[file("a", 10, 5), file("b", 1, 1)]).unwrap().len(), 1);
-        assert_eq!(known().files_of(3, &[file("a", 10, 6)]).unwrap_err().kind(), Kind::Conflict);
-        assert_eq!(known().files_of(3, &[]).unwrap_err().kind(), Kind::Missing);
+        assert_eq!(known().files_of(3).unwrap_err().kind(), Kind::Missing);
+        assert!(known().files_of(2).unwrap().is_empty());
     }
 }

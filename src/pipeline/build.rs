@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _};
+use datafusion::physical_plan::expressions::col;
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _, Partitioning};
 use futures::TryStreamExt as _;
 use tokio::task::JoinSet;
 
@@ -31,7 +33,10 @@ struct Target<'a> {
 impl Run {
     /// Brings the table of `model` up to date and adds to `report` what was done.
     pub(super) async fn build(&self, model: &Model, report: &mut PipelineReport) -> Result<()> {
-        let placed = |e: Error| e.at("model", &model.table);
+        let placed = |e: Error| match e.places().iter().any(|(key, _)| *key == "table") {
+            true => e,
+            false => e.at("table", &model.table),
+        };
         let started = Instant::now();
         let target = self.target(model).await.map_err(placed)?;
         let Some(reason) = target.reason_to_build().await.map_err(placed)? else {
@@ -83,13 +88,7 @@ impl Run {
             let patient = self.engine.patient_session(target.catalog()?);
             plan = newest_only(&session, &patient, plan, &model.by).await?;
         }
-        let mut physical = session.physical(&plan).await?;
-        // What BI tools load is best in few files; it is small as a rule.
-        if model.table.layer() == Layer::Gold
-            && physical.output_partitioning().partition_count() > 1
-        {
-            physical = Arc::new(CoalescePartitionsExec::new(physical));
-        }
+        let physical = self.dealt(model, session.physical(&plan).await?)?;
         let judges = Arc::new(Judges::new(&session, model, &target.spec.schema)?);
         let mut quarantine = self.quarantine(&model.table)?;
         let written = self.write(target, &session, &physical, &judges, rows, &mut quarantine).await;
@@ -125,6 +124,27 @@ impl Run {
         (built.version, built.rows_replaced) =
             self.lake.commit(&target.spec, target.base.as_ref(), change).await?;
         Ok(built)
+    }
+
+    /// The plan with its rows dealt to cores in the way that makes good files.
+    fn dealt(&self, model: &Model, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+        if plan.output_partitioning().partition_count() == 1 {
+            return Ok(plan);
+        }
+        // Each partition's files are open on one core only: open files cost memory.
+        if !model.partition_by.is_empty() {
+            let failed = |e| engine_error("cannot deal rows by partition", e);
+            let schema = plan.schema();
+            let columns = model.partition_by.iter().map(|name| col(name, &schema));
+            let columns = columns.collect::<Result<_, _>>().map_err(failed)?;
+            let dealt = Partitioning::Hash(columns, self.engine.cores());
+            return Ok(Arc::new(RepartitionExec::try_new(plan, dealt).map_err(failed)?));
+        }
+        // What BI tools load is best in few files; it is small as a rule.
+        if model.table.layer() == Layer::Gold {
+            return Ok(Arc::new(CoalescePartitionsExec::new(plan)));
+        }
+        Ok(plan)
     }
 
     /// Runs the plan on all cores, each judging and writing its own part.

@@ -55,7 +55,7 @@ impl Run {
         let before = reports.len();
         if batches.newest > landed {
             let batch = batches.newest;
-            let files = batches.files_of(batch, &files).map_err(placed)?;
+            let files = batches.files_of(batch).map_err(placed)?;
             let landing =
                 Landing { source, application: &application, batch, files, resumed: true };
             reports.push(self.land(landing).await.map_err(placed)?);
@@ -64,7 +64,7 @@ impl Run {
         if !new.is_empty() {
             batches.newest += 1;
             let batch = batches.newest;
-            self.plan_batch(&application, batch, &directory, &new).await?;
+            self.plan_batch(&application, batch, &new).await?;
             let landing =
                 Landing { source, application: &application, batch, files: new, resumed: false };
             reports.push(self.land(landing).await.map_err(placed)?);

@@ -36,7 +36,7 @@ impl Memory {
     /// What queries may hold; beyond it they spill. The rest is for what no pool accounts:
     /// decoders, Parquet readers and writers, and the code itself.
     pub fn for_queries(self) -> usize {
-        usize::try_from(self.0 / 2).unwrap_or(usize::MAX)
+        usize::try_from(self.0 / 5 * 2).unwrap_or(usize::MAX)
     }
 
     /// What raw bytes and their decoded rows may hold while a source is read.

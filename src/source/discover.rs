@@ -64,14 +64,21 @@ fn input_file(root: &Path, path: &Path, metadata: &fs::Metadata) -> Result<Input
         .modified()
         .map_err(|e| Error::io("cannot tell when a file was changed", path, e))?;
     let relative = path.strip_prefix(root).unwrap_or(path);
-    let name =
-        relative.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>();
+    let name: Vec<_> =
+        relative.components().map(|part| part.as_os_str().to_string_lossy()).collect();
     Ok(InputFile {
-        path: path.to_owned(),
+        path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
         name: Arc::from(name.join("/")),
         bytes: metadata.len(),
         modified_at: Timestamp::from(modified),
     })
+}
+
+/// The file at `path` as it is now, under the name that it had.
+pub fn look_at(name: &str, path: &Path) -> Result<InputFile> {
+    let metadata = fs::metadata(path)
+        .map_err(|e| Error::io("cannot look at a file of the source", path, e))?;
+    Ok(InputFile { name: Arc::from(name), ..input_file(path, path, &metadata)? })
 }
 
 #[cfg(test)]

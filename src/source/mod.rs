@@ -25,7 +25,7 @@ use std::sync::Arc;
 use crate::runtime::Timestamp;
 
 pub use decode::{Decoder, Lineage, bronze_schema};
-pub use discover::discover;
+pub use discover::{discover, look_at};
 pub use feed::{Feed, feed};
 
 /// A file that holds records.

@@ -69,7 +69,8 @@ fn imports_go_downwards_and_delta_stays_in_the_lake() {
                 wrong.push(format!("{}: {line}", relative.display()));
             }
         }
-        assert!(text.lines().count() <= 400, "{} is too long", relative.display());
+        let lines = text.lines().take_while(|line| *line != "#[cfg(test)]").count();
+        assert!(lines <= 400, "{} is too long", relative.display());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

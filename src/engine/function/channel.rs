@@ -76,7 +76,7 @@ fn claim(column: &StringArray, row: usize) -> String {
     }
     let text = column.value(row).trim().to_lowercase();
     match text.as_str() {
-        "null" | "undefined" | "(none)" | "(not set)" | "(direct)" | "direct" => String::new(),
+        "null" | "undefined" | "(none)" | "(not set)" => String::new(),
         _ => text,
     }
 }
@@ -91,9 +91,8 @@ enum Category {
     Assistant,
 }
 
-fn category(source: &str) -> Option<Category> {
-    let name = source.trim_start_matches("www.").trim_start_matches("m.");
-    let name = name.split('.').next().unwrap_or(name);
+/// The category of a name that stands for a site, as `google` or `fb`.
+fn category(name: &str) -> Option<Category> {
     Some(match name {
         "google" | "bing" | "yahoo" | "duckduckgo" | "baidu" | "yandex" | "ecosia" | "qwant"
         | "startpage" | "naver" => Category::Search,
@@ -106,13 +105,33 @@ fn category(source: &str) -> Option<Category> {
         "amazon" | "ebay" | "etsy" | "alibaba" | "walmart" | "shopify" | "mercadolibre" => {
             Category::Shopping
         }
-        "mailchimp" | "sendgrid" | "hubspot_email" | "klaviyo" | "newsletter" | "gmail"
-        | "mail" => Category::Email,
+        "mailchimp" | "sendgrid" | "klaviyo" | "newsletter" | "gmail" | "email" => Category::Email,
         "chatgpt" | "openai" | "perplexity" | "claude" | "gemini" | "copilot" => {
             Category::Assistant
         }
         _ => return None,
     })
+}
+
+/// The name of the site that a source or referrer speaks of: of a URL or a host the part that is
+/// registered (`google` of `https://news.google.com/`), of a plain word the word.
+fn site(text: &str) -> &str {
+    let host = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let host = host.split(['/', '?', '#', ':']).next().unwrap_or(host);
+    let mut labels = host.rsplit('.');
+    let (last, second, third) = (labels.next(), labels.next(), labels.next());
+    match (second, third) {
+        // `example.co.uk` is registered below `co.uk`.
+        (Some("co" | "com" | "org" | "ac" | "gov"), Some(third)) => third,
+        (Some(second), _) => second,
+        (None, _) => last.unwrap_or(host),
+    }
+}
+
+/// The site behind the name of an advertising account, as `fb` of `fbads`.
+fn advertiser(source: &str) -> Option<&str> {
+    let name = source.strip_suffix("ads").or_else(|| source.strip_suffix("ad"))?;
+    Some(name.trim_end_matches(['_', '-', ' ']))
 }
 
 /// Whether the medium says that the visit was paid for.
@@ -123,29 +142,38 @@ fn is_paid(medium: &str) -> bool {
         || medium.contains("cp")
 }
 
-/// Whether the campaign is about a shop: `shop` at a word's start or after any letter but `e`
-/// (as in `eshop`, which names a shop but no campaign of one), or `shopping`.
+/// Whether the campaign is about a shop: `shopping`, or `shop` unless a letter other than `e`
+/// stands before it (`eshop` is one, `workshop` is not).
 fn is_shop_campaign(campaign: &str) -> bool {
     campaign.contains("shopping")
         || campaign.match_indices("shop").any(|(at, _)| {
             let before = campaign.get(..at).and_then(|head| head.chars().next_back());
-            before != Some('e')
+            before.is_none_or(|before| before == 'e' || !before.is_ascii_lowercase())
         })
 }
 
+/// The channel of a visit; all texts in lower case, empty where there is no claim.
 fn channel(source: &str, medium: &str, campaign: &str, referrer: &str) -> &'static str {
-    let category = category(source);
+    let source = if matches!(source, "direct" | "(direct)") { "" } else { source };
+    if source.is_empty() && medium.is_empty() {
+        return match referrer {
+            "" => "Direct",
+            _ => by_referrer(referrer),
+        };
+    }
+    let hinted = advertiser(source).and_then(category);
+    let category = category(site(source)).or(hinted);
     let is = |wanted| category == Some(wanted);
     let paid = is_paid(medium);
+    let paid_here = paid || hinted.is_some();
     let shopping = is(Category::Shopping) || is_shop_campaign(campaign);
     let email = |text: &str| matches!(text, "email" | "e-mail" | "e_mail" | "e mail");
     match medium {
-        _ if source.is_empty() && medium.is_empty() && referrer.is_empty() => "Direct",
         _ if campaign.contains("cross-network") => "Cross-network",
         _ if shopping && paid => "Paid Shopping",
-        _ if is(Category::Search) && paid => "Paid Search",
-        _ if is(Category::Social) && paid => "Paid Social",
-        _ if is(Category::Video) && paid => "Paid Video",
+        _ if is(Category::Search) && paid_here => "Paid Search",
+        _ if is(Category::Social) && paid_here => "Paid Social",
+        _ if is(Category::Video) && paid_here => "Paid Video",
         "display" | "banner" | "expandable" | "interstitial" | "cpm" => "Display",
         _ if paid => "Paid Other",
         _ if shopping => "Organic Shopping",
@@ -159,17 +187,32 @@ fn channel(source: &str, medium: &str, campaign: &str, referrer: &str) -> &'stat
         _ if is(Category::Email) || email(source) || email(medium) => "Email",
         "affiliate" => "Affiliates",
         "referral" | "app" | "link" => "Referral",
+        _ if referrer.contains('.') => "Referral",
         "audio" => "Audio",
         _ if source == "sms" || medium == "sms" => "SMS",
-        _ if medium.ends_with("push")
-            || medium.contains("mobile")
-            || medium.contains("notification") =>
-        {
-            "Mobile Push"
-        }
-        _ if source.is_empty() && medium.is_empty() => "Referral",
+        _ if is_push(source, medium) => "Mobile Push",
         _ => "Unassigned",
     }
+}
+
+/// The channel of a visit that claims nothing but where it came from.
+fn by_referrer(referrer: &str) -> &'static str {
+    match category(site(referrer)) {
+        Some(Category::Search) => "Organic Search",
+        Some(Category::Social) => "Organic Social",
+        Some(Category::Video) => "Organic Video",
+        Some(Category::Shopping) => "Organic Shopping",
+        Some(Category::Assistant) => "AI Assistants",
+        Some(Category::Email) => "Email",
+        None => "Referral",
+    }
+}
+
+fn is_push(source: &str, medium: &str) -> bool {
+    source == "firebase"
+        || medium.ends_with("push")
+        || medium.contains("mobile")
+        || medium.contains("notification")
 }
 
 #[cfg(test)]
@@ -183,7 +226,9 @@ mod tests {
             ("", "", "", "https://blog.example/", "Referral"),
             ("google", "cpc", "x_cross-network", "", "Cross-network"),
             ("google", "cpc", "summer_shopping", "", "Paid Shopping"),
-            ("google", "cpc", "eshop", "", "Paid Search"),
+            ("google", "cpc", "eshop", "", "Paid Shopping"),
+            ("google", "cpc", "workshop", "", "Paid Search"),
+            ("fbads", "", "", "", "Paid Social"),
             ("google", "cpc", "", "", "Paid Search"),
             ("instagram", "paid_social", "", "", "Paid Social"),
             ("youtube", "cpv", "", "", "Paid Video"),
@@ -201,7 +246,15 @@ mod tests {
             ("unknown", "audio", "", "", "Audio"),
             ("sms", "", "", "", "SMS"),
             ("unknown", "web-push", "", "", "Mobile Push"),
-            ("unknown", "story", "", "", "Unassigned"),
+            ("firebase", "", "", "", "Mobile Push"),
+            ("unknown", "story", "", "https://blog.example/", "Referral"),
+            ("unknown", "story", "", "blog", "Unassigned"),
+            ("", "direct", "", "", "Unassigned"),
+            ("direct", "", "", "", "Direct"),
+            ("", "", "", "https://news.google.com/x?y", "Organic Search"),
+            ("", "", "", "https://m.facebook.co.uk/", "Organic Social"),
+            ("", "", "", "newsletter", "Email"),
+            ("x.partner.example", "", "", "", "Unassigned"),
         ] {
             assert_eq!(
                 channel(source, medium, campaign, referrer),
