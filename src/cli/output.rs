@@ -1,6 +1,7 @@
 //! The only printer: data to one place, everything else to another.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::FormatOptions;
@@ -78,11 +79,11 @@ impl<'a> Output<'a> {
         let out: &mut (dyn Write + Send) = self.out;
         Ok(match format {
             RowFormat::Table => {
-                RowPrinter::Table { out, batches: vec![RecordBatch::new_empty(schema.clone())] }
+                RowPrinter::Table { out, batches: vec![RecordBatch::new_empty(Arc::clone(schema))] }
             }
             RowFormat::Csv => RowPrinter::Csv(
                 Box::new(arrow::csv::WriterBuilder::new().with_header(true).build(out)),
-                RecordBatch::new_empty(schema.clone()),
+                RecordBatch::new_empty(Arc::clone(schema)),
             ),
             RowFormat::Json => RowPrinter::Json(Box::new(
                 arrow::json::WriterBuilder::new()
@@ -93,7 +94,7 @@ impl<'a> Output<'a> {
                 let properties = WriterProperties::builder()
                     .set_compression(Compression::ZSTD(ZstdLevel::default()))
                     .build();
-                let writer = ArrowWriter::try_new(out, schema.clone(), Some(properties));
+                let writer = ArrowWriter::try_new(out, Arc::clone(schema), Some(properties));
                 RowPrinter::Parquet(Box::new(writer.map_err(|e| row_error(&e))?))
             }
         })

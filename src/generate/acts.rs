@@ -39,8 +39,8 @@ pub(super) struct Acts {
 
 impl Acts {
     /// Lays the decks out.
-    pub(super) fn new() -> Acts {
-        Acts {
+    pub(super) fn new() -> Self {
+        Self {
             pages: pages(),
             lengths: lengths(),
             kinds: Deck::new(&[

@@ -103,7 +103,7 @@ pub(super) struct Agents {
 
 impl Agents {
     /// Writes every profile in every version out.
-    pub(super) fn new() -> Agents {
+    pub(super) fn new() -> Self {
         let mut fragments = Vec::new();
         let mut weighted = Vec::new();
         for profile in &PROFILES {
@@ -113,7 +113,7 @@ impl Agents {
                 fragments.push(fragment(profile, version));
             }
         }
-        Agents { fragments, deck: Deck::new(&weighted) }
+        Self { fragments, deck: Deck::new(&weighted) }
     }
 
     /// The fields `user_agent` to `browser`, without a comma around them, of the user with this

@@ -65,9 +65,9 @@ pub(super) struct Breaker {
 
 impl Breaker {
     /// The breaker of one output.
-    pub(super) fn new(seed: u64) -> Breaker {
+    pub(super) fn new(seed: u64) -> Self {
         let dice = Dice::new(seed, Purpose::Breakage);
-        Breaker { dice, turn: 0, scalars: 0 }
+        Self { dice, turn: 0, scalars: 0 }
     }
 
     /// A broken record for a file with this framing, made from a clean record.

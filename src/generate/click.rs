@@ -45,8 +45,8 @@ pub(super) struct Clicks {
 
 impl Clicks {
     /// A writer for the clicks of one output.
-    pub(super) fn new(options: &Options) -> Clicks {
-        Clicks {
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
             dice: Dice::new(options.seed, Purpose::Traffic),
             clock: Clock::new(options.from),
             users: u32::try_from(options.count / 8).unwrap_or(u32::MAX).clamp(50, 2_000_000),

@@ -34,9 +34,9 @@ pub(super) struct Clock {
 
 impl Clock {
     /// A clock whose moments count from the beginning of `from`.
-    pub(super) fn new(from: NaiveDate) -> Clock {
+    pub(super) fn new(from: NaiveDate) -> Self {
         let days = u64::try_from(from.num_days_from_ce() - EPOCH_DAY).unwrap_or(0);
-        Clock { from, epoch_millis: days * DAY, day: None, date: String::new() }
+        Self { from, epoch_millis: days * DAY, day: None, date: String::new() }
     }
 
     /// Appends a moment, without quotes.

@@ -30,21 +30,21 @@ enum Writer {
 }
 
 impl Writer {
-    fn new(options: &Options) -> Writer {
+    fn new(options: &Options) -> Self {
         match options.traffic {
-            Traffic::Sessions => Writer::Sessions(Box::new(Sessions::new(options))),
-            Traffic::Clicks => Writer::Clicks(Box::new(Clicks::new(options))),
+            Traffic::Sessions => Self::Sessions(Box::new(Sessions::new(options))),
+            Traffic::Clicks => Self::Clicks(Box::new(Clicks::new(options))),
         }
     }
 
     /// Appends a base record. Comes back with whether it has a `user_id`.
     fn write(&mut self, index: u64, moment: u64, out: &mut Vec<u8>) -> bool {
         match self {
-            Writer::Sessions(sessions) => {
+            Self::Sessions(sessions) => {
                 sessions.write(index, moment, out);
                 true
             }
-            Writer::Clicks(clicks) => clicks.write(moment, out),
+            Self::Clicks(clicks) => clicks.write(moment, out),
         }
     }
 }
@@ -63,7 +63,7 @@ pub(super) struct Dealer<'options> {
 
 impl<'options> Dealer<'options> {
     /// A dealer for these options, which were checked.
-    pub(super) fn new(options: &'options Options) -> Dealer<'options> {
+    pub(super) fn new(options: &'options Options) -> Self {
         let seed = options.seed;
         Dealer {
             options,

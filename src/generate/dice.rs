@@ -29,13 +29,13 @@ impl Purpose {
     /// The number of the stream; fixed, because outputs depend on it.
     fn stream(self) -> u64 {
         match self {
-            Purpose::Time => 1,
-            Purpose::Traffic => 2,
-            Purpose::Names => 3,
-            Purpose::Schedule => 4,
-            Purpose::Faults => 5,
-            Purpose::Breakage => 6,
-            Purpose::Corrections => 7,
+            Self::Time => 1,
+            Self::Traffic => 2,
+            Self::Names => 3,
+            Self::Schedule => 4,
+            Self::Faults => 5,
+            Self::Breakage => 6,
+            Self::Corrections => 7,
         }
     }
 }
@@ -47,10 +47,10 @@ pub(super) struct Dice {
 
 impl Dice {
     /// The stream for one purpose under one seed.
-    pub(super) fn new(seed: u64, purpose: Purpose) -> Dice {
+    pub(super) fn new(seed: u64, purpose: Purpose) -> Self {
         let mut source = ChaCha8Rng::seed_from_u64(seed);
         source.set_stream(purpose.stream());
-        Dice { source }
+        Self { source }
     }
 
     /// 64 random bits.
@@ -89,12 +89,12 @@ pub(super) struct Deck<T> {
 
 impl<T: Copy + Default> Deck<T> {
     /// A deck from pairs of weight and value. Weights are small, a deck holds their sum.
-    pub(super) fn new(weighted: &[(usize, T)]) -> Deck<T> {
+    pub(super) fn new(weighted: &[(usize, T)]) -> Self {
         let cards = weighted
             .iter()
             .flat_map(|(weight, value)| std::iter::repeat_n(*value, *weight))
             .collect();
-        Deck { cards }
+        Self { cards }
     }
 
     /// A value by chance; the default of its type when the deck is empty.

@@ -30,9 +30,9 @@ impl Codec {
     /// What the name of such a file ends with, after `.json`.
     pub(super) fn suffix(self) -> &'static str {
         match self {
-            Codec::Plain => "",
-            Codec::Gzip => ".gz",
-            Codec::Zstd => ".zst",
+            Self::Plain => "",
+            Self::Gzip => ".gz",
+            Self::Zstd => ".zst",
         }
     }
 }
@@ -45,30 +45,30 @@ enum Encoder {
 }
 
 impl Encoder {
-    fn new(file: File, codec: Codec) -> io::Result<Encoder> {
+    fn new(file: File, codec: Codec) -> io::Result<Self> {
         Ok(match codec {
-            Codec::Plain => Encoder::Plain(file),
+            Codec::Plain => Self::Plain(file),
             Codec::Gzip => {
                 let encoder = GzEncoder::new(file, flate2::Compression::fast());
-                Encoder::Gzip(Box::new(encoder))
+                Self::Gzip(Box::new(encoder))
             }
-            Codec::Zstd => Encoder::Zstd(zstd::Encoder::new(file, ZSTD_LEVEL)?),
+            Codec::Zstd => Self::Zstd(zstd::Encoder::new(file, ZSTD_LEVEL)?),
         })
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
-            Encoder::Plain(file) => file.write_all(bytes),
-            Encoder::Gzip(encoder) => encoder.write_all(bytes),
-            Encoder::Zstd(encoder) => encoder.write_all(bytes),
+            Self::Plain(file) => file.write_all(bytes),
+            Self::Gzip(encoder) => encoder.write_all(bytes),
+            Self::Zstd(encoder) => encoder.write_all(bytes),
         }
     }
 
     fn finish(self) -> io::Result<()> {
         match self {
-            Encoder::Plain(_) => Ok(()),
-            Encoder::Gzip(encoder) => encoder.finish().map(drop),
-            Encoder::Zstd(encoder) => encoder.finish().map(drop),
+            Self::Plain(_) => Ok(()),
+            Self::Gzip(encoder) => encoder.finish().map(drop),
+            Self::Zstd(encoder) => encoder.finish().map(drop),
         }
     }
 }
@@ -81,10 +81,10 @@ struct Temporary {
 }
 
 impl Temporary {
-    fn new(target: &Path) -> Temporary {
+    fn new(target: &Path) -> Self {
         let mut path = target.as_os_str().to_owned();
         path.push(".tmp");
-        Temporary { path: PathBuf::from(path), target: target.to_owned(), kept: false }
+        Self { path: PathBuf::from(path), target: target.to_owned(), kept: false }
     }
 
     /// Gives the file its final name.
@@ -100,7 +100,7 @@ impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.kept {
             // Already failing: the error on its way matters more than a leftover.
-            let _ = std::fs::remove_file(&self.path);
+            drop(std::fs::remove_file(&self.path));
         }
     }
 }
@@ -114,12 +114,12 @@ pub(super) struct EncodedFile {
 
 impl EncodedFile {
     /// Begins a file that will be called `target`.
-    pub(super) fn create(target: &Path, codec: Codec) -> Result<EncodedFile> {
+    pub(super) fn create(target: &Path, codec: Codec) -> Result<Self> {
         let temporary = Temporary::new(target);
         let encoder = File::create(&temporary.path)
             .and_then(|file| Encoder::new(file, codec))
             .map_err(|source| Error::io("cannot create a file", &temporary.path, source))?;
-        Ok(EncodedFile { encoder, temporary })
+        Ok(Self { encoder, temporary })
     }
 
     /// Appends bytes.
@@ -131,7 +131,7 @@ impl EncodedFile {
 
     /// Completes the file and gives it its name.
     pub(super) fn finish(self) -> Result<()> {
-        let EncodedFile { encoder, temporary } = self;
+        let Self { encoder, temporary } = self;
         encoder
             .finish()
             .map_err(|source| Error::io("cannot complete a file", &temporary.path, source))?;

@@ -56,9 +56,9 @@ pub(super) struct Flaws {
 
 impl Flaws {
     /// The flaws of one output.
-    pub(super) fn new(traffic: Traffic, seed: u64) -> Flaws {
+    pub(super) fn new(traffic: Traffic, seed: u64) -> Self {
         let dice = Dice::new(seed, Purpose::Faults);
-        Flaws { traffic, dice, mistyped: 0, unknown: 0, missing: 0 }
+        Self { traffic, dice, mistyped: 0, unknown: 0, missing: 0 }
     }
 
     /// Works a flaw of this class into a clean record. Comes back with its note.

@@ -39,14 +39,14 @@ pub(super) struct Note {
 
 impl Note {
     /// The note of a record without a flaw.
-    pub(super) fn clean(has_user: bool) -> Note {
-        Note { has_user, class: None, rescue: None }
+    pub(super) fn clean(has_user: bool) -> Self {
+        Self { has_user, class: None, rescue: None }
     }
 }
 
 impl Rescue {
     /// A field at a path, its value as JSON text, and the reason.
-    pub(super) fn new(path: impl Into<String>, value: &str, reason: &'static str) -> Rescue {
-        Rescue { path: path.into(), value: value.to_owned(), reason }
+    pub(super) fn new(path: impl Into<String>, value: &str, reason: &'static str) -> Self {
+        Self { path: path.into(), value: value.to_owned(), reason }
     }
 }

@@ -109,8 +109,8 @@ impl Options {
 #[cfg(test)]
 impl Options {
     /// Plain options for so many clean sessions in one file, for tests to vary.
-    pub(super) fn sample(count: u64) -> Options {
-        Options {
+    pub(super) fn sample(count: u64) -> Self {
+        Self {
             traffic: Traffic::Sessions,
             count,
             days: 10,

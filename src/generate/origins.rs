@@ -64,8 +64,8 @@ pub(super) struct Origins {
 
 impl Origins {
     /// Lays the decks out.
-    pub(super) fn new() -> Origins {
-        Origins {
+    pub(super) fn new() -> Self {
+        Self {
             sources: sources(),
             campaigns: campaigns(),
             direct: Words {

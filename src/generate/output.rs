@@ -47,11 +47,11 @@ pub(super) struct OutputFile {
 
 impl OutputFile {
     /// Begins the file with this number in the folder `out`.
-    pub(super) fn create(out: &Path, number: u32, options: &Options) -> Result<OutputFile> {
+    pub(super) fn create(out: &Path, number: u32, options: &Options) -> Result<Self> {
         let codec = codec_of(options.compression, number);
         let name = format!("part-{number:05}.json{}", codec.suffix());
         let file = EncodedFile::create(&out.join(&name), codec)?;
-        Ok(OutputFile {
+        Ok(Self {
             name,
             frame: frame_of(options.framing, number),
             file,

@@ -32,9 +32,9 @@ pub(super) struct Waiting {
 
 impl Waiting {
     /// Nothing waits yet.
-    pub(super) fn new(seed: u64) -> Waiting {
+    pub(super) fn new(seed: u64) -> Self {
         let dice = Dice::new(seed, Purpose::Corrections);
-        Waiting { dice, serial: 0, deliveries: BTreeMap::new() }
+        Self { dice, serial: 0, deliveries: BTreeMap::new() }
     }
 
     /// Lets a copy of a record wait for its turn.

@@ -71,8 +71,8 @@ pub(super) struct Schedule {
 
 impl Schedule {
     /// The schedule for these options.
-    pub(super) fn new(options: &Options) -> Schedule {
-        Schedule {
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
             dice: Dice::new(options.seed, Purpose::Schedule),
             traffic: options.traffic,
             count: options.count,

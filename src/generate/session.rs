@@ -52,9 +52,9 @@ pub(super) struct Sessions {
 
 impl Sessions {
     /// A writer for the sessions of one output.
-    pub(super) fn new(options: &Options) -> Sessions {
+    pub(super) fn new(options: &Options) -> Self {
         let mut names = Dice::new(options.seed, Purpose::Names);
-        Sessions {
+        Self {
             dice: Dice::new(options.seed, Purpose::Traffic),
             users: Users::new(names.word(), options.count),
             agents: Agents::new(),
@@ -155,7 +155,7 @@ mod tests {
 
     use super::*;
 
-    type Outcome = std::result::Result<(), Box<dyn std::error::Error>>;
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
 
     #[test]
     fn keys_come_in_order() -> Outcome {

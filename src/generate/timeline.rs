@@ -34,12 +34,12 @@ pub(super) struct Timeline {
 
 impl Timeline {
     /// A timeline of `count` moments over `days` days from `from`.
-    pub(super) fn new(seed: u64, from: NaiveDate, days: u32, count: u64) -> Timeline {
+    pub(super) fn new(seed: u64, from: NaiveDate, days: u32, count: u64) -> Self {
         let first_weekday = u64::from(from.weekday().num_days_from_monday());
         let days = u64::from(days);
         let daily: u128 = HOURS.iter().sum();
         let total = (0..days).map(|day| day_weight(first_weekday, day) * daily).sum();
-        Timeline {
+        Self {
             dice: Dice::new(seed, Purpose::Time),
             count: u128::from(count),
             first_weekday,

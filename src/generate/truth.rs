@@ -101,8 +101,8 @@ pub struct Truth {
 
 impl Truth {
     /// The truth of an output nothing was delivered to yet.
-    pub(super) fn new(options: &Options) -> Truth {
-        Truth {
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
             traffic: options.traffic,
             seed: options.seed,
             count: options.count,

@@ -32,9 +32,9 @@ pub(super) struct Users {
 
 impl Users {
     /// Users for so many visits, about two visits each.
-    pub(super) fn new(seed: u64, visits: u64) -> Users {
+    pub(super) fn new(seed: u64, visits: u64) -> Self {
         let size = u32::try_from((visits / 2).clamp(1, MOST_USERS)).unwrap_or(1);
-        Users {
+        Self {
             visits: vec![0; usize::try_from(size).unwrap_or(1)],
             size,
             key: Dice::new(seed, Purpose::Names).word(),

@@ -140,7 +140,7 @@ impl Run {
             ("path", Values::Text(files.iter().map(|file| text(&file.name)).collect())),
             (
                 "location",
-                Values::Text(files.iter().map(|file| text(file.path.display())).collect()),
+                Values::Text(files.iter().map(|file| text(&file.path.display())).collect()),
             ),
             ("bytes", Values::Count(files.iter().map(|file| count(file.bytes)).collect())),
             (

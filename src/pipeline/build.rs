@@ -12,7 +12,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _, Par
 use futures::TryStreamExt as _;
 use tokio::task::JoinSet;
 
-use crate::engine::{Session, Tables, engine_error, newest_only};
+use crate::engine::{Tables, engine_error, newest_only};
 use crate::error::{Error, Kind, Result};
 use crate::lake::{At, Change, Removal, Sink, Snapshot, TableSpec, Written, to_stored};
 use crate::name::Layer;
@@ -91,7 +91,9 @@ impl Run {
         let physical = self.dealt(model, session.physical(&plan).await?)?;
         let judges = Arc::new(Judges::new(&session, model, &target.spec.schema)?);
         let mut quarantine = self.quarantine(&model.table)?;
-        let written = self.write(target, &session, &physical, &judges, rows, &mut quarantine).await;
+        let parts = 0..physical.output_partitioning().partition_count();
+        let streams = parts.map(|part| session.execute(&physical, part)).collect::<Result<_>>()?;
+        let written = self.write(target, streams, &judges, rows, &mut quarantine).await;
         report.expectations.extend(judges.report(model));
         let written = written?;
         if let Some((expectation, rows)) = judges.broken() {
@@ -147,19 +149,18 @@ impl Run {
         Ok(plan)
     }
 
-    /// Runs the plan on all cores, each judging and writing its own part.
+    /// Drains the streams on all cores, each judging and writing its own rows.
     async fn write(
         &self,
         target: &Target<'_>,
-        session: &Session,
-        plan: &Arc<dyn ExecutionPlan>,
+        streams: Vec<SendableRecordBatchStream>,
         judges: &Arc<Judges>,
         rows: &Arc<AtomicU64>,
         quarantine: &mut Quarantine,
     ) -> Result<Written> {
         let (rejects, mut rejected) = tokio::sync::mpsc::channel(16);
         let mut writers = JoinSet::new();
-        for part in 0..plan.output_partitioning().partition_count() {
+        for stream in streams {
             let writer = Writer {
                 sink: self.lake.sink(&target.spec)?,
                 spec: target.spec.clone(),
@@ -167,7 +168,7 @@ impl Run {
                 rows: Arc::clone(rows),
                 rejects: rejects.clone(),
             };
-            writers.spawn(writer.drain(session.execute(plan, part)?));
+            writers.spawn(writer.drain(stream));
         }
         drop(rejects);
         while let Some(records) = rejected.recv().await {

@@ -83,7 +83,7 @@ pub(super) fn count(number: u64) -> Option<i64> {
 }
 
 /// A text.
-pub(super) fn text(text: impl ToString) -> Option<String> {
+pub(super) fn text<T: ToString + ?Sized>(text: &T) -> Option<String> {
     Some(text.to_string())
 }
 
@@ -189,7 +189,7 @@ impl Run {
             ("pipeline", Values::Text(vec![text(&report.pipeline); length])),
             ("table_name", Values::Text(names.map(text).collect())),
             ("strategy", Values::Text(strategies.map(text).collect())),
-            ("reason", Values::Text(reasons.map(text).collect())),
+            ("reason", Values::Text(reasons.map(Some).collect())),
             ("rows_in", counts(&|source| source.records_read, &|table| table.rows_in)),
             ("rows_landed", counts(&|source| source.rows_landed, &|table| table.rows_landed)),
             ("rows_replaced", counts(&|_| 0, &|table| table.rows_replaced)),

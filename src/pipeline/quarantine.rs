@@ -53,7 +53,7 @@ impl Run {
         let mut spec = spec(
             "quarantine",
             "Records and rows that were rejected: their exact bytes, their place, the reason.",
-            &self.columns(table, Vec::new()),
+            &self.columns(table, &[]),
         );
         spec.partition_by = vec![TABLE.to_owned()];
         Ok(Quarantine { sink: self.lake.sink(&spec)?, spec, table: table.clone(), rejected: 0 })
@@ -69,11 +69,12 @@ impl Run {
             return Ok(());
         }
         quarantine.rejected += rejected.len() as u64;
-        let batch: RecordBatch = rows(&quarantine.spec, self.columns(&quarantine.table, rejected))?;
+        let batch: RecordBatch =
+            rows(&quarantine.spec, self.columns(&quarantine.table, &rejected))?;
         quarantine.sink.write(&batch).await
     }
 
-    fn columns(&self, table: &TableName, rejected: Vec<Rejected>) -> Vec<(&'static str, Values)> {
+    fn columns(&self, table: &TableName, rejected: &[Rejected]) -> Vec<(&'static str, Values)> {
         let length = rejected.len();
         let texts = |of: &dyn Fn(&Rejected) -> Option<String>| {
             Values::Text(rejected.iter().map(of).collect())

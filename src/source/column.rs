@@ -275,7 +275,7 @@ pub(super) fn find(fields: &Fields, name: &str, expected: usize) -> Option<usize
 fn exact_double(number: &StaticNode) -> Option<f64> {
     #[expect(clippy::cast_precision_loss, reason = "the bound is what a DOUBLE holds exactly")]
     match number {
-        StaticNode::F64(number) => Some(f64::from(*number)),
+        StaticNode::F64(number) => Some(*number),
         StaticNode::I64(number) if number.unsigned_abs() <= EXACT_IN_DOUBLE => Some(*number as f64),
         StaticNode::U64(number) if *number <= EXACT_IN_DOUBLE => Some(*number as f64),
         _ => None,

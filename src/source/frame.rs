@@ -184,7 +184,7 @@ fn layout_of(beginning: &[u8]) -> Layout {
         Some(b'{') => {
             let mut lines =
                 sample.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-            let first_is_whole = lines.next().is_some_and(|line| is_whole(line));
+            let first_is_whole = lines.next().is_some_and(is_whole);
             // A file whose first line is broken still shows its layout in the lines after it.
             if first_is_whole || lines.any(|line| line.starts_with(b"{") && is_whole(line)) {
                 Layout::Lines

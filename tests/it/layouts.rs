@@ -71,9 +71,9 @@ fn every_layout_gives_the_same_tables() {
         records.iter().map(|record| serde_json::to_string_pretty(record).unwrap() + " ").collect();
     let zstd = zstd::encode_all(pretty.as_bytes(), 3).unwrap();
     let layouts: [(&str, Vec<u8>); 9] = [
-        ("pretty array", pretty.clone().into_bytes()),
+        ("pretty array", pretty.into_bytes()),
         ("compact array", compact.clone().into_bytes()),
-        ("byte order mark, CRLF, blank lines", marked.clone().into_bytes()),
+        ("byte order mark, CRLF, blank lines", marked.into_bytes()),
         ("concatenated", concatenated.into_bytes()),
         ("pretty objects one after the other", spread.into_bytes()),
         ("gzip", gzip(&ndjson(&records, "\n"))),

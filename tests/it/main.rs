@@ -1,11 +1,6 @@
 //! All integration tests in one binary: linking the engine is the slow step.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failing test panics"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failing test panics")]
 
 mod commands;
 mod generated;

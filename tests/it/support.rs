@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 /// What a command printed and how it ended.
 #[derive(Debug)]
-pub struct Ended {
+pub(crate) struct Ended {
     pub code: u8,
     pub out: String,
     pub err: String,
@@ -19,19 +19,19 @@ pub struct Ended {
 impl Ended {
     /// The output of a command that must have succeeded.
     #[track_caller]
-    pub fn ok(self) -> String {
+    pub(crate) fn ok(self) -> String {
         assert_eq!(self.code, 0, "{}\n{}", self.out, self.err);
         self.out
     }
 }
 
 /// A project with the shipped pipelines, a landing directory, and a lake that is not there yet.
-pub struct Bench {
+pub(crate) struct Bench {
     directory: TempDir,
 }
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bench = Self { directory: tempfile::tempdir().unwrap() };
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR"));
         copy(&shipped.join("pipelines"), &bench.path("pipelines"));
@@ -41,17 +41,17 @@ impl Bench {
     }
 
     /// A path inside of the bench.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     /// Where the shipped pipeline looks for sessions.
-    pub fn landing(&self) -> PathBuf {
+    pub(crate) fn landing(&self) -> PathBuf {
         self.path("sample_data/web_sessions")
     }
 
     /// Puts a file into the landing directory.
-    pub fn land(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn land(&self, name: &str, content: impl AsRef<[u8]>) {
         let path = self.landing().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::File::create(path).unwrap().write_all(content.as_ref()).unwrap();
@@ -59,14 +59,14 @@ impl Bench {
 
     /// Changes a file of the project.
     #[track_caller]
-    pub fn edit(&self, name: &str, from: &str, to: &str) {
+    pub(crate) fn edit(&self, name: &str, from: &str, to: &str) {
         let text = fs::read_to_string(self.path(name)).unwrap();
         assert!(text.contains(from), "{name} does not hold {from:?}");
         fs::write(self.path(name), text.replace(from, to)).unwrap();
     }
 
     /// Runs a command on this project and lake.
-    pub fn command(&self, arguments: &[&str]) -> Ended {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Ended {
         let project = self.directory.path().to_str().unwrap().to_owned();
         let lake = self.path("lake").to_str().unwrap().to_owned();
         let mut all = vec!["clickwatch".to_owned()];
@@ -86,7 +86,7 @@ impl Bench {
 
     /// Runs the pipeline and gives its part of the report.
     #[track_caller]
-    pub fn run(&self) -> Value {
+    pub(crate) fn run(&self) -> Value {
         let report: Value =
             serde_json::from_str(&self.command(&["run", "--format", "json"]).ok()).unwrap();
         report["pipelines"][0].clone()
@@ -94,20 +94,20 @@ impl Bench {
 
     /// The rows of a query.
     #[track_caller]
-    pub fn query(&self, sql: &str) -> Vec<Value> {
+    pub(crate) fn query(&self, sql: &str) -> Vec<Value> {
         serde_json::from_str(&self.command(&["sql", "--format", "json", sql]).ok()).unwrap()
     }
 
     /// The one value of a query.
     #[track_caller]
-    pub fn value(&self, sql: &str) -> Value {
+    pub(crate) fn value(&self, sql: &str) -> Value {
         let rows = self.query(sql);
         assert_eq!(rows.len(), 1, "{sql}");
         rows[0].as_object().unwrap().values().next().unwrap().clone()
     }
 
     /// The names of all tables of a layer, and their versions.
-    pub fn versions(&self) -> Vec<(String, u64)> {
+    pub(crate) fn versions(&self) -> Vec<(String, u64)> {
         let listing = self.command(&["tables", "list", "--format", "json"]).ok();
         let rows: Vec<Value> = serde_json::from_str(&listing).unwrap();
         rows.iter()
@@ -118,7 +118,7 @@ impl Bench {
     }
 
     /// All rows of a table as sorted lines, without the columns that name where a row came from.
-    pub fn content(&self, table: &str) -> Vec<String> {
+    pub(crate) fn content(&self, table: &str) -> Vec<String> {
         let mut lines: Vec<String> = self
             .query(&format!("SELECT * FROM {table}"))
             .into_iter()
@@ -134,7 +134,7 @@ impl Bench {
 
 /// A report's entry about one table.
 #[track_caller]
-pub fn entry<'a>(report: &'a Value, table: &str) -> &'a Value {
+pub(crate) fn entry<'a>(report: &'a Value, table: &str) -> &'a Value {
     let entries =
         ["sources", "tables"].into_iter().filter_map(|part| report[part].as_array()).flatten();
     entries
@@ -144,7 +144,7 @@ pub fn entry<'a>(report: &'a Value, table: &str) -> &'a Value {
 }
 
 /// A session record.
-pub fn session(number: u64) -> Value {
+pub(crate) fn session(number: u64) -> Value {
     serde_json::json!({
         "session_id": format!("s-{number}"),
         "user_id": format!("u-{}", number % 7),
@@ -158,8 +158,8 @@ pub fn session(number: u64) -> Value {
             "element_id": format!("b{event}"),
             "timestamp": format!("2025-07-01T10:00:{:02}Z", event),
         })).collect::<Vec<_>>(),
-        "time_spent_seconds": number * 3, "is_returning_visitor": number % 2 == 0,
-        "visit_count": number % 3 + 1, "bounce": false, "conversion": number % 5 == 0,
+        "time_spent_seconds": number * 3, "is_returning_visitor": number.is_multiple_of(2),
+        "visit_count": number % 3 + 1, "bounce": false, "conversion": number.is_multiple_of(5),
     })
 }
 

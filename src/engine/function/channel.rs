@@ -155,20 +155,24 @@ fn is_shop_campaign(campaign: &str) -> bool {
 /// The channel of a visit; all texts in lower case, empty where there is no claim.
 fn channel(source: &str, medium: &str, campaign: &str, referrer: &str) -> &'static str {
     let source = if matches!(source, "direct" | "(direct)") { "" } else { source };
-    if source.is_empty() && medium.is_empty() {
-        return match referrer {
-            "" => "Direct",
-            _ => by_referrer(referrer),
-        };
+    match (source, medium, referrer) {
+        ("", "", "") => "Direct",
+        ("", "", _) => by_referrer(referrer),
+        _ => by_site(source, medium, campaign)
+            .or_else(|| by_medium(source, medium, referrer))
+            .unwrap_or("Unassigned"),
     }
+}
+
+/// Rules 2 to 13: those that ask what kind of site the source is.
+fn by_site(source: &str, medium: &str, campaign: &str) -> Option<&'static str> {
     let hinted = advertiser(source).and_then(category);
     let category = category(site(source)).or(hinted);
     let is = |wanted| category == Some(wanted);
     let paid = is_paid(medium);
     let paid_here = paid || hinted.is_some();
     let shopping = is(Category::Shopping) || is_shop_campaign(campaign);
-    let email = |text: &str| matches!(text, "email" | "e-mail" | "e_mail" | "e mail");
-    match medium {
+    Some(match medium {
         _ if campaign.contains("cross-network") => "Cross-network",
         _ if shopping && paid => "Paid Shopping",
         _ if is(Category::Search) && paid_here => "Paid Search",
@@ -184,15 +188,24 @@ fn channel(source: &str, medium: &str, campaign: &str, referrer: &str) -> &'stat
         _ if is(Category::Video) || medium.contains("video") => "Organic Video",
         _ if is(Category::Assistant) => "AI Assistants",
         _ if is(Category::Search) || medium == "organic" => "Organic Search",
-        _ if is(Category::Email) || email(source) || email(medium) => "Email",
+        _ if is(Category::Email) => "Email",
+        _ => return None,
+    })
+}
+
+/// Rules 14 to 19: those that ask what the medium says.
+fn by_medium(source: &str, medium: &str, referrer: &str) -> Option<&'static str> {
+    let email = |text: &str| matches!(text, "email" | "e-mail" | "e_mail" | "e mail");
+    Some(match medium {
+        _ if email(source) || email(medium) => "Email",
         "affiliate" => "Affiliates",
         "referral" | "app" | "link" => "Referral",
         _ if referrer.contains('.') => "Referral",
         "audio" => "Audio",
         _ if source == "sms" || medium == "sms" => "SMS",
         _ if is_push(source, medium) => "Mobile Push",
-        _ => "Unassigned",
-    }
+        _ => return None,
+    })
 }
 
 /// The channel of a visit that claims nothing but where it came from.
