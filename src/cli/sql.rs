@@ -29,6 +29,7 @@ use super::output::RowFormat;
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
     /// The query; read from standard input when there is neither this nor --file
+    #[arg(allow_hyphen_values = true)]
     query: Option<String>,
     /// Read the query from a file
     #[arg(short, long, value_name = "FILE", conflicts_with = "query")]

@@ -13,7 +13,7 @@ mod session;
 
 pub use catalog::{LakeCatalog, Tables};
 pub use check::{Checked, check};
-pub use newest::{LINEAGE, newest_only};
+pub use newest::{LINEAGE, Newest, newest_only};
 pub use session::{Engine, Session};
 
 use datafusion::common::DataFusionError;

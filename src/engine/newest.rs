@@ -35,21 +35,32 @@ pub async fn newest_only(
     patient: &Session,
     plan: LogicalPlan,
     by: &[String],
-) -> Result<LogicalPlan> {
+) -> Result<Newest> {
     let failed = |e| engine_error("cannot find the newest records", e);
-    let repeated = repeated_keys(session.frame(plan.clone()), by).map_err(failed)?;
-    let Some(repeated) = collect_few(session, repeated).await? else {
-        return newest_by_sorting(patient, plan, by);
+    let sorted = |plan| {
+        let plan = newest_by_sorting(patient, plan, by)?;
+        Ok(Newest { plan, needs_patience: true })
     };
+    let repeated = repeated_keys(session.frame(plan.clone()), by).map_err(failed)?;
+    let Some(repeated) = collect_few(session, repeated).await? else { return sorted(plan) };
     if repeated.iter().all(|batch| batch.num_rows() == 0) {
-        return Ok(plan);
+        return Ok(Newest { plan, needs_patience: false });
     }
     let rows = session.frame(plan.clone());
     let keys = in_memory(session, repeated)?;
     let outdated = outdated(rows, keys, by).map_err(failed)?;
-    let outdated = outdated.collect().await.map_err(failed)?;
+    let Some(outdated) = collect_few(session, outdated).await? else { return sorted(plan) };
     let outdated = in_memory(session, outdated)?.into_unoptimized_plan();
-    without(outdated, plan, by).map_err(failed)
+    let plan = without(outdated, plan, by).map_err(failed)?;
+    Ok(Newest { plan, needs_patience: false })
+}
+
+/// A plan that gives the newest rows.
+pub struct Newest {
+    /// The plan.
+    pub plan: LogicalPlan,
+    /// Whether it has to be run by the session that holds no side of a join in memory.
+    pub needs_patience: bool,
 }
 
 type Frame = datafusion::common::Result<DataFrame>;

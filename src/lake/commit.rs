@@ -16,6 +16,9 @@ use super::{Lake, Snapshot, TableSpec, delta_error};
 /// How many commits lie between two checkpoints: readers replay at most so many entries.
 const CHECKPOINT_INTERVAL: &str = "20";
 
+/// How often a commit is tried again when others that do not matter to it came first.
+const RETRIES: usize = 15;
+
 /// What a commit does to a table.
 #[derive(Clone, Debug)]
 pub struct Change {
@@ -72,7 +75,10 @@ impl Lake {
             .into_iter()
             .map(|(id, version)| Transaction::new(id, version))
             .collect();
+        // A table is created once: whoever comes second must look at what the first has made.
+        let retries = if base.is_some() { RETRIES } else { 0 };
         let properties = CommitProperties::default()
+            .with_max_retries(retries)
             .with_metadata(change.notes.into_iter().map(|(key, value)| (key.to_owned(), value)))
             .with_application_transactions(positions)
             // Listing the whole log at every commit is not worth the few files it would clean up.

@@ -25,8 +25,9 @@ use crate::error::{Error, Kind, Result};
 
 use super::{Lake, TableSpec, delta_error};
 
-/// Rows of one partition that are encoded together.
+/// Rows of one partition that are encoded together, or fewer when they are large.
 const ROWS_AT_ONCE: usize = 32 << 10;
+const BYTES_AT_ONCE: usize = 32 << 20;
 /// Rows that may wait in all partitions of a sink together.
 const ROWS_WAITING: usize = 128 << 10;
 /// Files of a sink that are open at the same time. Beyond it they are closed and begun anew: many
@@ -81,6 +82,7 @@ struct Partition {
     values: IndexMap<String, Scalar>,
     waiting: Vec<RecordBatch>,
     rows_waiting: usize,
+    bytes_waiting: usize,
     writer: Option<PartitionWriter>,
 }
 
@@ -131,8 +133,9 @@ impl Sink {
             self.rows_waiting += rows.num_rows();
             let partition = self.partition(key.clone(), &rows)?;
             partition.rows_waiting += rows.num_rows();
+            partition.bytes_waiting += rows.get_array_memory_size();
             partition.waiting.push(rows);
-            if partition.rows_waiting >= ROWS_AT_ONCE {
+            if partition.rows_waiting >= ROWS_AT_ONCE || partition.bytes_waiting >= BYTES_AT_ONCE {
                 self.encode(&key).await?;
             }
         }
@@ -210,6 +213,7 @@ impl Sink {
                     values,
                     waiting: Vec::new(),
                     rows_waiting: 0,
+                    bytes_waiting: 0,
                     writer: None,
                 }))
             }
@@ -230,6 +234,7 @@ impl Sink {
         let waiting = std::mem::take(&mut partition.waiting);
         let Some(first) = waiting.first() else { return Ok(()) };
         self.rows_waiting -= std::mem::take(&mut partition.rows_waiting);
+        partition.bytes_waiting = 0;
         let table = &self.spec.name;
         let rows = concat_batches(&first.schema(), &waiting)
             .and_then(|rows| without(&rows, &self.partition_columns))

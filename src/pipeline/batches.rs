@@ -13,6 +13,7 @@ use futures::TryStreamExt as _;
 
 use crate::engine::{Tables, engine_error};
 use crate::error::{Error, Kind, Result};
+use crate::lake::{Change, Removal, Snapshot};
 use crate::name::TableName;
 use crate::runtime::Timestamp;
 use crate::source::{InputFile, look_at};
@@ -25,6 +26,8 @@ use super::ledger::{Values, count, rows, spec, text};
 pub(super) struct Batches {
     /// The number of the newest batch; 0 when there is none.
     pub newest: i64,
+    /// The state of the table that this was read from: what is planned is planned on top of it.
+    base: Option<Snapshot>,
     /// For each name, the files that had it when they were planned.
     files: HashMap<String, Vec<Planned>>,
 }
@@ -68,6 +71,13 @@ impl Batches {
         Ok(files)
     }
 
+    /// Forgets the files of `batch`, which will never be landed under this number.
+    pub(super) fn abandon(&mut self, batch: i64) {
+        for namesakes in self.files.values_mut() {
+            namesakes.retain(|planned| planned.batch != batch);
+        }
+    }
+
     fn add(&mut self, name: &str, planned: Planned) {
         self.newest = self.newest.max(planned.batch);
         self.files.entry(name.to_owned()).or_default().push(planned);
@@ -82,9 +92,7 @@ impl Planned {
 }
 
 fn unfinished(error: Error, batch: i64) -> Error {
-    error
-        .at("batch", batch)
-        .hint("an interrupted run had begun with this file: bring it back as it was, so that its batch can be landed whole")
+    error.at("batch", batch)
 }
 
 impl Run {
@@ -101,17 +109,19 @@ impl Run {
         let quoted = application.replace('\'', "''");
         let plan = session
             .plan(&format!(
-                "SELECT batch, path, bytes, modified_at, location FROM ops.batches WHERE source = '{quoted}' ORDER BY batch"
+                "SELECT batch, path, bytes, modified_at, location, replaces FROM ops.batches WHERE source = '{quoted}' ORDER BY batch"
             ))
             .await?;
         let mut stream = session.execute_all(session.physical(&plan).await?)?;
-        let mut batches = Batches::default();
+        let mut batches = Batches { base: Some(snapshot), ..Batches::default() };
+        let mut abandoned = Vec::new();
         while let Some(batch) = stream.try_next().await.map_err(failed)? {
             let numbers = batch.column(0).as_primitive::<Int64Type>();
             let paths = batch.column(1).as_string::<i32>();
             let sizes = batch.column(2).as_primitive::<Int64Type>();
             let changes = batch.column(3).as_primitive::<TimestampMicrosecondType>();
             let locations = batch.column(4).as_string::<i32>();
+            abandoned.extend(batch.column(5).as_primitive::<Int64Type>().iter().flatten());
             for row in 0..numbers.len() {
                 let changed = DateTime::from_timestamp_micros(changes.value(row));
                 let planned = Planned {
@@ -123,17 +133,24 @@ impl Run {
                 batches.add(paths.value(row), planned);
             }
         }
+        abandoned.dedup();
+        abandoned.into_iter().for_each(|batch| batches.abandon(batch));
         Ok(batches)
     }
 
-    /// Writes down that `files` are `batch` of `application`, before anything of them is landed.
+    /// Writes down that `files` are the next batch of `application`, before anything of them is
+    /// landed, in place of the batch `replaces` that never will be. Gives the batch's number.
+    ///
+    /// Errors: `Conflict` when another run has planned a batch since `batches` was read.
     pub(super) async fn plan_batch(
         &self,
         application: &str,
-        batch: i64,
+        batches: &Batches,
         files: &[InputFile],
-    ) -> Result<()> {
+        replaces: Option<i64>,
+    ) -> Result<i64> {
         let length = files.len();
+        let batch = batches.newest + 1;
         let columns = vec![
             ("source", Values::Text(vec![text(application); length])),
             ("batch", Values::Count(vec![Some(batch); length])),
@@ -147,6 +164,7 @@ impl Run {
                 "modified_at",
                 Values::Instant(files.iter().map(|file| Some(file.modified_at)).collect()),
             ),
+            ("replaces", Values::Count(vec![replaces; length])),
             ("planned_at", Values::Instant(vec![Some(self.as_of); length])),
             ("run_id", Values::Text(vec![text(&self.id); length])),
         ];
@@ -155,7 +173,16 @@ impl Run {
             "One row per file that was or will be landed, and the batch that it belongs to.",
             &columns,
         );
-        self.append(&spec, rows(&spec, columns)?, &[(application.to_owned(), batch)]).await
+        let mut sink = self.lake.sink(&spec)?;
+        sink.write(&rows(&spec, columns)?).await?;
+        let change = Change {
+            adds: sink.close().await?.adds,
+            removal: Removal::Nothing,
+            positions: vec![(application.to_owned(), batch)],
+            notes: vec![("run_id", self.id.clone().into())],
+        };
+        self.lake.commit(&spec, batches.base.as_ref(), change).await?;
+        Ok(batch)
     }
 }
 

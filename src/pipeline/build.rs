@@ -82,11 +82,15 @@ impl Run {
         report: &mut PipelineReport,
     ) -> Result<TableReport> {
         let model = target.model;
-        let session = self.engine.session(target.catalog()?);
+        let mut session = self.engine.session(target.catalog()?);
         let mut plan = session.plan(&model.sql).await?;
         if model.strategy == Strategy::Upsert {
             let patient = self.engine.patient_session(target.catalog()?);
-            plan = newest_only(&session, &patient, plan, &model.by).await?;
+            let newest = newest_only(&session, &patient, plan, &model.by).await?;
+            plan = newest.plan;
+            if newest.needs_patience {
+                session = patient;
+            }
         }
         let physical = self.dealt(model, session.physical(&plan).await?)?;
         let judges = Arc::new(Judges::new(&session, model, &target.spec.schema)?);

@@ -53,27 +53,33 @@ impl Run {
             None => 0,
         };
         let before = reports.len();
+        let mut abandoned = None;
         if batches.newest > landed {
             let batch = batches.newest;
-            let files = batches.files_of(batch).map_err(placed)?;
-            let landing =
-                Landing { source, application: &application, batch, files, resumed: true };
-            reports.push(self.land(landing).await.map_err(placed)?);
+            match batches.files_of(batch) {
+                Ok(files) => {
+                    let landing =
+                        Landing { source, application: &application, batch, files, resumed: true };
+                    reports.push(self.land(landing).await.map_err(placed)?);
+                }
+                // Its files are not what they were, so it cannot be landed as it was planned; what
+                // is left of them becomes a part of the next batch.
+                Err(e) if matches!(e.kind(), Kind::Missing | Kind::Conflict) => {
+                    batches.abandon(batch);
+                    abandoned = Some(batch);
+                }
+                Err(e) => return Err(placed(e)),
+            }
         }
-        let new = batches.new_among(&files);
-        if !new.is_empty() {
-            batches.newest += 1;
-            let batch = batches.newest;
-            self.plan_batch(&application, batch, &new).await?;
+        let files = batches.new_among(&files);
+        if !files.is_empty() {
+            let batch = self.plan_batch(&application, &batches, &files, abandoned).await?;
             let landing =
-                Landing { source, application: &application, batch, files: new, resumed: false };
+                Landing { source, application: &application, batch, files, resumed: false };
             reports.push(self.land(landing).await.map_err(placed)?);
         }
         if reports.len() == before {
-            let version = match bronze {
-                Some(bronze) => bronze.version(),
-                None => self.create_bronze(source).await?,
-            };
+            let version = self.keep_shape(source, bronze.as_ref()).await?;
             reports.push(nothing_new(source, version, millis(started)));
         }
         Ok(())
@@ -85,6 +91,13 @@ impl Run {
         let base = self.lake.snapshot(&source.table).await?;
         let spec = bronze_spec(source);
         check_evolution(&spec, base.as_ref())?;
+        if let Some(base) = &base
+            && base.position_of(landing.application).await? >= Some(landing.batch)
+        {
+            return Err(Error::new(Kind::Conflict, "another run has landed this batch meanwhile")
+                .at("batch", landing.batch)
+                .hint("run again: what is left to do is found by itself"));
+        }
         let total_bytes = landing.files.iter().map(|file| file.bytes).sum();
         let files = landing.files.len() as u64;
         let cores = self.engine.cores();
@@ -165,15 +178,23 @@ impl Run {
         Ok(landed)
     }
 
-    /// Creates an empty Bronze table, so that models can read it before anything has landed.
-    async fn create_bronze(&self, source: &Source) -> Result<u64> {
+    /// Gives a Bronze table into which nothing lands the shape that models may rely on: creates it
+    /// when it is not there, adds the columns that are new in its declaration.
+    async fn keep_shape(&self, source: &Source, base: Option<&Snapshot>) -> Result<u64> {
+        let spec = bronze_spec(source);
+        check_evolution(&spec, base)?;
+        if let Some(base) = base
+            && base.schema().fields() == spec.schema.fields()
+        {
+            return Ok(base.version());
+        }
         let change = Change {
             adds: Vec::new(),
             removal: Removal::Nothing,
             positions: Vec::new(),
             notes: vec![("run_id", self.id.clone().into())],
         };
-        Ok(self.lake.commit(&bronze_spec(source), None, change).await?.0)
+        Ok(self.lake.commit(&spec, base, change).await?.0)
     }
 }
 

@@ -88,15 +88,8 @@ pub(super) fn text<T: ToString + ?Sized>(text: &T) -> Option<String> {
 }
 
 impl Run {
-    /// Adds `rows` to a table of records, together with the positions they stand for.
-    ///
-    /// Errors: `Conflict` when another run moved the same positions.
-    pub(super) async fn append(
-        &self,
-        spec: &TableSpec,
-        rows: RecordBatch,
-        positions: &[(String, i64)],
-    ) -> Result<()> {
+    /// Adds `rows` to a table of records.
+    async fn append(&self, spec: &TableSpec, rows: RecordBatch) -> Result<()> {
         let mut sink = self.lake.sink(spec)?;
         sink.write(&rows).await?;
         let written = sink.close().await?;
@@ -106,18 +99,12 @@ impl Run {
             let change = Change {
                 adds: written.adds.clone(),
                 removal: Removal::Nothing,
-                positions: positions.to_vec(),
+                positions: Vec::new(),
                 notes: vec![("run_id", self.id.clone().into())],
             };
             match self.lake.commit(spec, base.as_ref(), change).await {
                 // Two runs that create the table at once: the second finds it the next time.
-                Err(error)
-                    if error.kind() == Kind::Conflict
-                        && positions.is_empty()
-                        && attempt < ATTEMPTS =>
-                {
-                    attempt += 1;
-                }
+                Err(error) if error.kind() == Kind::Conflict && attempt < ATTEMPTS => attempt += 1,
                 result => return result.map(drop),
             }
         }
@@ -152,7 +139,7 @@ impl Run {
             "One row per pipeline and run: when, how it ended, how much it moved.",
             &columns,
         );
-        self.append(&spec, rows(&spec, columns)?, &[]).await
+        self.append(&spec, rows(&spec, columns)?).await
     }
 
     async fn record_writes(&self, report: &PipelineReport) -> Result<()> {
@@ -209,7 +196,7 @@ impl Run {
             "One row per table and run that wrote it: what, how much, how and why.",
             &columns,
         );
-        self.append(&spec, rows(&spec, columns)?, &[]).await
+        self.append(&spec, rows(&spec, columns)?).await
     }
 
     async fn record_expectations(&self, report: &PipelineReport) -> Result<()> {
@@ -243,6 +230,6 @@ impl Run {
         ];
         let spec =
             spec("expectations", "One row per expectation and run that evaluated it.", &columns);
-        self.append(&spec, rows(&spec, columns)?, &[]).await
+        self.append(&spec, rows(&spec, columns)?).await
     }
 }

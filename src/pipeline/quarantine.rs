@@ -12,6 +12,10 @@ use super::ledger::{Values, count, rows, spec, text};
 
 /// The column that separates the table's files: what was rejected on the way into which table.
 const TABLE: &str = "table_name";
+/// Records that are written together.
+const BYTES_AT_ONCE: usize = 16 << 20;
+/// How much of a record is shown as text.
+const SHOWN_BYTES: usize = 64 << 10;
 
 /// One rejected record of any layer.
 #[derive(Clone, Debug)]
@@ -69,9 +73,19 @@ impl Run {
             return Ok(());
         }
         quarantine.rejected += rejected.len() as u64;
-        let batch: RecordBatch =
-            rows(&quarantine.spec, self.columns(&quarantine.table, &rejected))?;
-        quarantine.sink.write(&batch).await
+        // A column holds 2 GiB at most, and a record may be half of that.
+        let (mut start, mut bytes) = (0, 0);
+        for (end, one) in (1..).zip(&rejected) {
+            bytes += one.record.len();
+            if bytes > BYTES_AT_ONCE || end == rejected.len() {
+                let some = rejected.get(start..end).unwrap_or_default();
+                let batch: RecordBatch =
+                    rows(&quarantine.spec, self.columns(&quarantine.table, some))?;
+                quarantine.sink.write(&batch).await?;
+                (start, bytes) = (end, 0);
+            }
+        }
+        Ok(())
     }
 
     fn columns(&self, table: &TableName, rejected: &[Rejected]) -> Vec<(&'static str, Values)> {
@@ -89,7 +103,7 @@ impl Run {
             ("_source", texts(&|one| one.source.clone())),
             ("_position", counts(&|one| one.position)),
             ("_batch", counts(&|one| one.batch)),
-            ("record_text", texts(&|one| Some(String::from_utf8_lossy(&one.record).into_owned()))),
+            ("record_text", texts(&|one| Some(shown(&one.record)))),
             ("record", Values::Bytes(rejected.iter().map(|one| one.record.clone()).collect())),
             ("run_id", Values::Text(vec![text(&self.id); length])),
             ("quarantined_at", Values::Instant(vec![Some(self.as_of); length])),
@@ -144,6 +158,11 @@ impl Run {
         };
         self.lake.commit(&quarantine.spec, base.as_ref(), change).await.map(drop)
     }
+}
+
+/// The beginning of a record as text, for people to read; the record itself is beside it.
+fn shown(record: &[u8]) -> String {
+    String::from_utf8_lossy(record.get(..SHOWN_BYTES).unwrap_or(record)).into_owned()
 }
 
 /// The error of a run whose expectations say that it must not go on.

@@ -92,7 +92,14 @@ fn arrow_type(declared: &SqlType) -> Result<DataType, String> {
             | ArrayElemTypeDef::Parenthesis(item),
         ) => DataType::List(Arc::new(Field::new("element", arrow_type(item)?, true))),
         SqlType::Struct(fields, _) => {
-            DataType::Struct(fields.iter().map(struct_field).collect::<Result<Fields, _>>()?)
+            let fields = fields.iter().map(struct_field).collect::<Result<Fields, _>>()?;
+            let twice = |(index, field): (usize, &Arc<Field>)| {
+                fields.iter().take(index).any(|other| other.name() == field.name())
+            };
+            if fields.iter().enumerate().any(twice) {
+                return Err(format!("type {declared} has two fields of the same name"));
+            }
+            DataType::Struct(fields)
         }
         other => {
             return Err(format!(

@@ -16,7 +16,7 @@ use crate::project::KeepRaw;
 use crate::runtime::Timestamp;
 
 use super::column::{Column, find};
-use super::{Piece, Quarantined, Records, exact, recover};
+use super::{Openings, Piece, Quarantined, Records, exact, recover};
 
 /// Beyond this much JSON the rows so far should be taken: large batches make good row groups,
 /// endless ones make no progress.
@@ -103,13 +103,7 @@ impl Decoder {
     pub fn decode(&mut self, piece: &Piece) {
         match &piece.records {
             Records::Lines => self.lines(piece),
-            Records::Ranges(ranges) => {
-                for range in ranges {
-                    if !self.record(piece, range.clone()) {
-                        self.recover(piece, range);
-                    }
-                }
-            }
+            Records::Ranges(ranges) => self.ranges(piece, ranges),
             Records::Unreadable(reason) => {
                 self.quarantine(piece, 0..piece.bytes.len(), reason.clone())
             }
@@ -184,12 +178,38 @@ impl Decoder {
         }
     }
 
+    fn ranges(&mut self, piece: &Piece, ranges: &[Range<usize>]) {
+        let mut after_broken = false;
+        for range in ranges {
+            let bytes = piece.bytes.get(range.clone()).unwrap_or_default();
+            // Behind a broken record may lie its own insides, as valid as records.
+            if after_broken && !piece.openings.is_empty() && !piece.openings.begin(bytes) {
+                self.give_up(piece, range.clone());
+            } else if self.record(piece, range.clone()) {
+                after_broken = false;
+            } else {
+                after_broken = true;
+                self.recover(piece, range);
+            }
+        }
+    }
+
     /// Looks for whole records in what is not one.
     fn recover(&mut self, piece: &Piece, range: &Range<usize>) {
         let bytes = piece.bytes.get(range.clone()).unwrap_or_default();
-        for part in recover::parts(bytes, &piece.opening) {
+        let learnt;
+        let openings = match piece.openings.is_empty() {
+            true => {
+                learnt = Openings::learn_within(bytes);
+                &learnt
+            }
+            false => &*piece.openings,
+        };
+        for (index, part) in recover::parts(bytes, openings).into_iter().enumerate() {
             let part = range.start + part.start..range.start + part.end;
-            if !self.record(piece, part.clone()) {
+            let text = piece.bytes.get(part.clone()).unwrap_or_default();
+            let may_be = index == 0 || openings.is_empty() || openings.begin(text);
+            if !may_be || !self.record(piece, part.clone()) {
                 self.give_up(piece, part);
             }
         }
@@ -211,7 +231,9 @@ impl Decoder {
                 self.raw.append_null();
             } else {
                 self.raw.append_value(record.text);
+                self.pending_bytes += record.text.len();
             }
+            self.pending_bytes += rescued.as_ref().map_or(0, String::len);
             self.rescued.append_option(rescued);
         }
         self.sources.append_value(&piece.file);
@@ -245,7 +267,8 @@ impl Decoder {
     /// Puts a record into quarantine, with the parser's own words for why.
     fn give_up(&mut self, piece: &Piece, range: Range<usize>) {
         let text = piece.bytes.get(range.clone()).unwrap_or_default();
-        let reason = exact::parse(text).err().unwrap_or_default();
+        let inside = || "it lies behind a broken record and is no record of its own".to_owned();
+        let reason = exact::parse(text).err().unwrap_or_else(inside);
         self.quarantine(piece, range, reason);
     }
 

@@ -1,8 +1,10 @@
 //! Which files a source has.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::error::{Error, Kind, Result};
 use crate::runtime::Timestamp;
@@ -38,10 +40,10 @@ fn walk(root: &Path, directory: &Path, files: &mut Vec<InputFile>) -> Result<()>
     let failed = |e| Error::io("cannot list a directory of the source", directory, e);
     for entry in fs::read_dir(directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        if is_left_alone(&entry.file_name().to_string_lossy()) {
+        let path = entry.path();
+        if is_left_alone(&entry.file_name().to_string_lossy()) || is_link_within(root, &path) {
             continue;
         }
-        let path = entry.path();
         match fs::metadata(&path) {
             Ok(metadata) if metadata.is_dir() => walk(root, &path, files)?,
             Ok(metadata) if metadata.is_file() => files.push(input_file(root, &path, &metadata)?),
@@ -59,19 +61,43 @@ fn is_left_alone(name: &str) -> bool {
     name.starts_with(['.', '_']) || name.ends_with(".tmp")
 }
 
+/// Whether `path` is a link to something that is found without it, or to nothing: following it
+/// would land files twice, or never end.
+fn is_link_within(root: &Path, path: &Path) -> bool {
+    path.is_symlink()
+        && match (root.canonicalize(), path.canonicalize()) {
+            (Ok(root), Ok(target)) => target.starts_with(&root) || root.starts_with(&target),
+            _ => true,
+        }
+}
+
 fn input_file(root: &Path, path: &Path, metadata: &fs::Metadata) -> Result<InputFile> {
     let modified = metadata
         .modified()
         .map_err(|e| Error::io("cannot tell when a file was changed", path, e))?;
     let relative = path.strip_prefix(root).unwrap_or(path);
-    let name: Vec<_> =
-        relative.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+    let name: Vec<_> = relative.components().map(|part| shown(part.as_os_str())).collect();
     Ok(InputFile {
         path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
         name: Arc::from(name.join("/")),
         bytes: metadata.len(),
-        modified_at: Timestamp::from(modified),
+        modified_at: instant(modified),
     })
+}
+
+/// A name as text; bytes that are none are written as `\xff`, so that no two names look the same.
+fn shown(name: &OsStr) -> String {
+    let escaped = || name.as_encoded_bytes().escape_ascii().to_string();
+    name.to_str().map_or_else(escaped, str::to_owned)
+}
+
+/// A file's time; one that no calendar knows counts as the beginning of time.
+fn instant(time: SystemTime) -> Timestamp {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros())
+        .ok()
+        .and_then(Timestamp::from_timestamp_micros)
+        .unwrap_or_default()
 }
 
 /// The file at `path` as it is now, under the name that it had.

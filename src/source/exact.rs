@@ -180,22 +180,40 @@ fn join(parent: &str, key: &str) -> String {
 
 /// What did not fit, as it is written into `_rescued`.
 #[derive(Default)]
-struct Rescue(String);
+struct Rescue {
+    json: String,
+    entries: usize,
+}
+
+/// More entries of one record are only counted: its text is in `_raw`, and a list of a million
+/// numbers in the place of texts would else become many times as large as it was.
+const MOST_ENTRIES: usize = 1000;
 
 impl Rescue {
     fn add(&mut self, path: String, raw: &str, reason: &str) {
-        self.0.push(if self.0.is_empty() { '[' } else { ',' });
+        self.entries += 1;
+        if self.entries <= MOST_ENTRIES {
+            self.push(path, raw, reason);
+        }
+    }
+
+    fn push(&mut self, path: String, raw: &str, reason: &str) {
+        self.json.push(if self.json.is_empty() { '[' } else { ',' });
         let path = serde_json::Value::from(path);
         let reason = serde_json::Value::from(reason);
-        self.0.push_str(&format!("{{\"path\":{path},\"value\":{raw},\"reason\":{reason}}}"));
+        self.json.push_str(&format!("{{\"path\":{path},\"value\":{raw},\"reason\":{reason}}}"));
     }
 
     fn into_json(mut self) -> Option<String> {
-        if self.0.is_empty() {
+        if self.entries == 0 {
             return None;
         }
-        self.0.push(']');
-        Some(self.0)
+        if self.entries > MOST_ENTRIES {
+            let more = self.entries - MOST_ENTRIES;
+            self.push(String::new(), "null", &format!("and {more} more: see _raw"));
+        }
+        self.json.push(']');
+        Some(self.json)
     }
 }
 

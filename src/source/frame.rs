@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 
 use super::open::{Content, ReadFailure};
 use super::scan::Scanner;
-use super::{InputFile, Opening, Piece, Records, recover};
+use super::{InputFile, Openings, Piece, Records};
 
 /// How much content a piece holds, about: enough to be worth handing to another thread, little
 /// enough that some of them fit into any budget.
@@ -19,6 +19,8 @@ pub(super) const PIECE: usize = 2 << 20;
 const SUSPECT: usize = 1 << 20;
 /// No record is larger: it could not be held as one value.
 const LARGEST: usize = 1 << 30;
+/// In how many pieces it is tried to learn how records begin.
+const PIECES_TRIED: usize = 8;
 /// How much of a file is looked at to tell its layout.
 const SAMPLE: usize = 64 << 10;
 
@@ -31,7 +33,8 @@ pub(super) struct Framer {
     /// Where `buffer` begins in the content.
     start: u64,
     layout: Option<Layout>,
-    opening: Opening,
+    openings: Arc<Openings>,
+    pieces_tried: usize,
     ended: bool,
     unreadable: Option<String>,
 }
@@ -51,7 +54,8 @@ impl Framer {
             buffer: Vec::new(),
             start: 0,
             layout: None,
-            opening: Arc::from([]),
+            openings: Arc::default(),
+            pieces_tried: 0,
             ended: false,
             unreadable: None,
         })
@@ -119,22 +123,33 @@ impl Framer {
     fn whole_values(&mut self, scanner: &mut Scanner) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         scanner.advance(&self.buffer, &mut found);
-        if let (true, Some(first)) = (self.opening.is_empty(), found.first()) {
-            self.opening = recover::opening_of(self.buffer.get(first.clone()).unwrap_or_default());
-        }
+        self.learn_openings(&found);
         if let Some(start) = scanner.open_value() {
             let open = self.buffer.get(start..).unwrap_or_default();
             if self.ended && self.unreadable.is_none() {
                 scanner.finish();
                 found.push(start..self.buffer.len());
-            } else if open.len() > SUSPECT
-                && let Some(next) = recover::last_opening(open, &self.opening)
+                return found;
+            }
+            if open.len() > SUSPECT && self.openings.is_empty() {
+                self.openings = Arc::new(Openings::learn_within(open));
+            }
+            if open.len() > SUSPECT
+                && let Some(next) = self.openings.last_place(open)
             {
                 found.push(start..start + next);
                 scanner.restart(start + next);
             }
         }
         found
+    }
+
+    /// Learns how records begin, from the first pieces that tell.
+    fn learn_openings(&mut self, found: &[Range<usize>]) {
+        if self.openings.is_empty() && self.pieces_tried < PIECES_TRIED {
+            self.pieces_tried += 1;
+            self.openings = Arc::new(Openings::learn(&self.buffer, found));
+        }
     }
 
     /// Takes the first `cut` bytes out of the buffer as a piece.
@@ -151,7 +166,7 @@ impl Framer {
             start,
             bytes,
             records,
-            opening: Arc::clone(&self.opening),
+            openings: Arc::clone(&self.openings),
         }
     }
 
@@ -176,24 +191,30 @@ impl Framer {
 
 /// How the records of a file are laid out, judged by its beginning.
 fn layout_of(beginning: &[u8]) -> Layout {
-    let sample = beginning.get(..SAMPLE).unwrap_or(beginning);
+    let first_line = memchr::memchr(b'\n', beginning).map_or(beginning.len(), |end| end + 1);
+    let sample = beginning.get(..SAMPLE.max(first_line)).unwrap_or(beginning);
     let first = sample.iter().find(|byte| !byte.is_ascii_whitespace());
-    let values = || Layout::Values(Scanner::default());
     match first {
-        Some(b'[') => values(),
-        Some(b'{') => {
-            let mut lines =
-                sample.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-            let first_is_whole = lines.next().is_some_and(is_whole);
-            // A file whose first line is broken still shows its layout in the lines after it.
-            if first_is_whole || lines.any(|line| line.starts_with(b"{") && is_whole(line)) {
-                Layout::Lines
-            } else {
-                values()
-            }
-        }
+        Some(b'[') => Layout::Values(Scanner::default()),
+        Some(b'{') if !is_mostly_whole_lines(sample) => Layout::Values(Scanner::default()),
         _ => Layout::Lines,
     }
+}
+
+/// Whether at least half of the lines hold whole objects: some may be broken, but of objects that
+/// go over several lines hardly any line is whole. A line that the sample cuts does not count.
+fn is_mostly_whole_lines(sample: &[u8]) -> bool {
+    let complete = match memchr::memrchr(b'\n', sample) {
+        Some(end) if sample.len() >= SAMPLE => sample.get(..end).unwrap_or(sample),
+        _ => sample,
+    };
+    let lines = complete.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let (mut whole, mut all) = (0, 0);
+    for line in lines {
+        all += 1;
+        whole += usize::from(line.starts_with(b"{") && is_whole(line));
+    }
+    whole * 2 >= all
 }
 
 /// Whether `line` holds one or more JSON values and nothing else.
@@ -253,6 +274,27 @@ mod tests {
             records(b"\xef\xbb\xbf{\"a\":1}\r\n\r\n{\"b\":2}"),
             [(3, "{\"a\":1}".into()), (14, "{\"b\":2}".into())]
         );
+    }
+
+    #[test]
+    fn objects_over_several_lines_are_not_taken_for_lines() {
+        for text in [
+            "{\n \"a\": 1\n}\n{}\n",
+            "{\"a\":1}\n{\n \"b\": 2,\n \"c\": 3\n}\n",
+            "{\n\"a\": [\n{\"x\": 1},\n{\"x\": 2}\n]\n}\n",
+        ] {
+            let found = records(text.as_bytes());
+            assert!(found.iter().all(|(_, record)| is_whole(record.as_bytes())), "{found:?}");
+        }
+        let found = records(b"{\"a\": \"broken\n{\"a\":1}\n{\"a\":2}\n");
+        assert_eq!(found.len(), 3, "a broken first line is one record");
+    }
+
+    #[test]
+    fn a_broken_first_record_does_not_swallow_the_others() {
+        let good = "{\"id\":1,\"text\":\"".to_owned() + &"x".repeat(500) + "\"}";
+        let text = format!("[{{\"id\":\"0,\"text\":\"y\"}},{}]", vec![good; 20_000].join(","));
+        assert!(records(text.as_bytes()).len() > 1, "it is cut into pieces that can be recovered");
     }
 
     #[test]

@@ -27,6 +27,7 @@ use crate::runtime::Timestamp;
 pub use decode::{Decoder, Lineage, bronze_schema};
 pub use discover::{discover, look_at};
 pub use feed::{Feed, feed};
+pub use recover::Openings;
 
 /// A file that holds records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +53,8 @@ pub struct Piece {
     pub bytes: Vec<u8>,
     /// Where in `bytes` the records are.
     pub records: Records,
-    /// How the file's first record begins, for finding the next record after a broken one.
-    pub opening: Opening,
+    /// How records of the file begin, for finding the next record after a broken one.
+    pub openings: Arc<Openings>,
 }
 
 /// Where the records of a piece are.
@@ -66,11 +67,6 @@ pub enum Records {
     /// The content cannot be read to the end, for this reason; what could be is before it.
     Unreadable(String),
 }
-
-/// How records of a file begin: the first key of the first record, with its quotes.
-///
-/// Empty when it is not known or when it does not tell records from what is inside of them.
-pub type Opening = Arc<[u8]>;
 
 /// A record that could not become a row.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,6 +12,14 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const BUFFER: usize = 256 << 10;
 
+/// The widest window that zstd itself knows: files made with `--long` need it.
+const ZSTD_WINDOW_LOG: u32 = 31;
+
+/// Whether a file begins with a frame of zstd, or with one that zstd skips.
+fn is_zstd(head: &[u8]) -> bool {
+    head.starts_with(&ZSTD) || matches!(head, [0x50..=0x5f, 0x2a, 0x4d, 0x18])
+}
+
 /// A file being read, with its compression undone.
 pub(super) struct Content {
     reader: Box<dyn Read + Send>,
@@ -43,9 +51,11 @@ impl Content {
         let whole = Cursor::new(head).chain(tracked);
         let reader: Box<dyn Read + Send> = if kind.starts_with(&GZIP) {
             Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(BUFFER, whole)))
-        } else if kind.starts_with(&ZSTD) {
+        } else if is_zstd(&kind) {
             let buffered = BufReader::with_capacity(BUFFER, whole);
-            Box::new(zstd::stream::read::Decoder::with_buffer(buffered).map_err(failed)?)
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(buffered).map_err(failed)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(failed)?;
+            Box::new(decoder)
         } else {
             Box::new(whole)
         };

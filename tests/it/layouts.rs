@@ -132,3 +132,42 @@ fn a_broken_compressed_file_gives_what_it_has_and_does_not_stop_the_rest() {
         1
     );
 }
+
+#[test]
+fn the_insides_of_broken_records_are_no_records() {
+    let good: Vec<Value> = (1..40).map(session).collect();
+    let compact = |records: &[Value]| {
+        let records: Vec<String> = records.iter().map(Value::to_string).collect();
+        records.join(",")
+    };
+    let broken = session(3).to_string();
+    let breaks: [(&str, String); 5] = [
+        ("its first bracket is lost", broken[1..].to_owned()),
+        ("a quote is lost", broken.replacen("\"u-3\"", "\"u-3", 1)),
+        (
+            "a bracket too many in its middle",
+            broken.replacen("\"events\"", "\"x\":1},\"events\"", 1),
+        ),
+        ("its end is lost", broken[..broken.len() / 2].to_owned()),
+        ("it ends within its events", broken[..broken.find("\"button1").unwrap_or(300)].to_owned()),
+    ];
+    for (what, broken) in breaks {
+        for (place, text) in [
+            ("first", format!("[{broken},{}]", compact(&good))),
+            ("between", format!("[{},{broken},{}]", compact(&good[..20]), compact(&good[20..]))),
+            ("last", format!("[{},{broken}]", compact(&good))),
+        ] {
+            let bench = Bench::new();
+            bench.land("a.json", text);
+            bench.run();
+            let ids = bench.value(
+                "SELECT count(*) FROM bronze.web_sessions WHERE browser IS NULL AND session_id IS NULL",
+            );
+            assert_eq!(ids, 0, "{what}, {place}: events are rows");
+            let landed = bench.value("SELECT count(DISTINCT session_id) FROM bronze.web_sessions");
+            assert!(landed.as_u64().unwrap() >= 38, "{what}, {place}: {landed} of 39 landed");
+            let quarantined = bench.value("SELECT count(*) FROM ops.quarantine");
+            assert!(quarantined.as_u64().unwrap() >= 1, "{what}, {place}");
+        }
+    }
+}

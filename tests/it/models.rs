@@ -87,7 +87,7 @@ impl Models {
             start: 0,
             bytes: records.as_bytes().to_vec(),
             records: Records::Lines,
-            opening: Arc::from([]),
+            openings: Arc::default(),
         });
         if let Some(broken) = decoder.take_quarantined().first() {
             return Err(Refused(format!("this is no record: {}", broken.reason)));
@@ -108,7 +108,7 @@ impl Models {
         let session = self.session();
         let mut plan = session.plan(&model.sql).await.map_err(refused)?;
         if model.strategy == Strategy::Upsert {
-            plan = newest_only(&session, &session, plan, &model.by).await.map_err(refused)?;
+            plan = newest_only(&session, &session, plan, &model.by).await.map_err(refused)?.plan;
         }
         let schema =
             storable(plan.schema().as_arrow()).map_err(|wrong| Refused(wrong.join("; ")))?;

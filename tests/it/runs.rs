@@ -180,3 +180,68 @@ fn every_number_can_be_traced_to_its_record_and_every_run_to_its_writes() {
         json!({"status": "succeeded", "records_read": 2, "rows_landed": 2, "records_quarantined": 0})
     );
 }
+
+#[test]
+fn a_batch_whose_files_changed_before_they_landed_is_planned_anew() {
+    let bench = Bench::new();
+    bench.land("a.json", session(1).to_string());
+    bench.land("b.json", session(2).to_string());
+    bench.run();
+    // As if the run had died before Bronze, and then one file was written again, one removed.
+    std::fs::remove_dir_all(bench.path("lake/bronze/web_sessions")).unwrap();
+    bench.land("a.json", format!("{}\n{}\n", session(1), session(3)));
+    std::fs::remove_file(bench.landing().join("b.json")).unwrap();
+    bench.land("c.json", session(4).to_string());
+    let report = bench.run();
+    assert_eq!(entry(&report, "bronze.web_sessions")["batch"], 2);
+    let ids = "SELECT string_agg(session_id, ',' ORDER BY session_id) FROM bronze.web_sessions";
+    assert_eq!(bench.value(ids), "s-1,s-3,s-4");
+    // What was planned and never landed is new when it comes back.
+    bench.land("b.json", session(2).to_string());
+    bench.run();
+    assert_eq!(bench.value(ids), "s-1,s-2,s-3,s-4");
+}
+
+#[test]
+fn a_new_column_is_there_for_models_before_anything_lands_in_it() {
+    let bench = Bench::new();
+    bench.land("a.json", session(1).to_string());
+    bench.run();
+    bench.edit(
+        "sql/bronze/web_sessions.sql",
+        "    conversion BOOLEAN",
+        "    conversion BOOLEAN,\n    experiment TEXT",
+    );
+    bench.edit(
+        "sql/silver/sessions.sql",
+        "    conversion,\n",
+        "    conversion,\n    experiment,\n",
+    );
+    bench.run();
+    assert_eq!(bench.value("SELECT experiment FROM silver.sessions"), json!(null));
+}
+
+#[test]
+fn runs_that_start_together_neither_double_nor_lose_a_record() {
+    let bench = Bench::new();
+    for number in 0..8 {
+        for file in 0..5 {
+            let record = session(number * 5 + file).to_string();
+            bench.land(&format!("{number}-{file}.json"), record);
+        }
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let ended = bench.command(&["run"]);
+                    assert!([0, 5].contains(&ended.code), "{}", ended.err);
+                });
+            }
+        });
+    }
+    bench.run();
+    let counts =
+        "SELECT count(*) AS n, count(DISTINCT session_id) AS sessions FROM bronze.web_sessions";
+    assert_eq!(bench.query(counts), [json!({"n": 40, "sessions": 40})]);
+    assert_eq!(bench.value("SELECT count(*) FROM silver.sessions"), 40);
+    assert_eq!(bench.value("SELECT sum(sessions) FROM gold.return_visitors"), 40);
+}
