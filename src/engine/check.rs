@@ -25,14 +25,14 @@ pub struct Checked {
 
 /// Plans every model of `project` over empty tables, in the order of the building.
 ///
-/// Errors: `Invalid` with every problem of every model. A model that reads one with a problem is
-/// not judged: its problems would be echoes.
+/// Errors: `Invalid` with every problem of every model, and those that were found when the project
+/// was loaded. A model that reads one with a problem is not judged: its problems would be echoes.
 pub async fn check(engine: &Engine, project: &Project) -> Result<Checked> {
     let mut schemas = HashMap::new();
     for source in project.sources() {
         schemas.insert(source.table.clone(), bronze_schema(&source.columns));
     }
-    let mut problems = Vec::new();
+    let mut problems = project.problems.clone();
     let mut waiting: Vec<&Model> = project.models().collect();
     // Models of different pipelines may read each other, so their order is found by waiting.
     loop {

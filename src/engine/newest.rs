@@ -21,7 +21,7 @@ pub const LINEAGE: [&str; 3] = ["_batch", "_source", "_position"];
 
 /// Keys that were delivered more than once are few as a rule, and then held in memory. Beyond so
 /// many of them everything is sorted instead, which may spill.
-const FEW: usize = 200_000;
+const FEW: usize = 1_000_000;
 
 /// The rows of `plan` without those for whose `by` values there are rows of a newer record.
 ///

@@ -22,6 +22,9 @@ use super::{engine_error, function};
 
 /// The name under which a lake is known in SQL.
 const CATALOG: &str = "lake";
+/// Rows and bytes at a time in a session that has little memory for much.
+const PATIENT_ROWS: usize = 1024;
+const PATIENT_BYTES: usize = 2 << 20;
 /// How many of the hungriest operators an error about memory names.
 const NAMED_CONSUMERS: usize = 3;
 
@@ -76,6 +79,9 @@ impl Engine {
             .with_default_catalog_and_schema(CATALOG, "gold")
             .with_create_default_catalog_and_schema(false)
             .with_parquet_pruning(true);
+        if !prefer_hash_join {
+            config = config.with_batch_size(PATIENT_ROWS);
+        }
         let options = config.options_mut();
         options.execution.time_zone = Some("UTC".into());
         options.execution.parquet.pushdown_filters = true;
@@ -84,6 +90,11 @@ impl Engine {
         options.sql_parser.collect_spans = true;
         options.sql_parser.map_string_types_to_utf8view = false;
         options.optimizer.prefer_hash_join = prefer_hash_join;
+        if !prefer_hash_join {
+            // Sorting wide rows merges what it spilled a batch of each run at a time: small batches
+            // are what lets many runs be merged in little memory.
+            options.execution.sort_spill_reservation_bytes = PATIENT_BYTES;
+        }
         let state = SessionStateBuilder::new()
             .with_default_features()
             .with_config(config)

@@ -1,8 +1,8 @@
 //! What the user declared: pipelines, sources, models, expectations.
 //!
 //! [`Project::load`] reads `pipelines/*.toml` and `sql/<layer>/*.sql`; everything after the reading
-//! is pure. A project is either whole or refused with every problem of every file at once, so
-//! nothing is read or written on behalf of a project that has a mistake in it.
+//! is pure. Every problem of every file is found, not only the first; `engine::check` adds what
+//! planning shows and refuses a project that has any, before anything is read or written for it.
 
 mod ddl;
 mod graph;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use arrow::datatypes::SchemaRef;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Problem, Result};
 use crate::name::{TableName, did_you_mean};
 
 /// A directory of pipelines and models, checked as far as it can be without planning SQL.
@@ -23,8 +23,11 @@ use crate::name::{TableName, did_you_mean};
 pub struct Project {
     /// The directory that `path` settings are relative to.
     pub root: PathBuf,
-    /// The pipelines, by name.
+    /// The pipelines, by name, without what is wrong in them.
     pub pipelines: Vec<Pipeline>,
+    /// What is wrong in its files, as far as it shows without planning SQL. Whoever plans reports
+    /// these together with what the planning shows, so that a user sees everything at once.
+    pub problems: Vec<Problem>,
 }
 
 /// One file of `pipelines/`: sources, and the models that are built from them.
@@ -181,12 +184,11 @@ impl Outcome {
 impl Project {
     /// Reads the project in directory `root`.
     ///
-    /// Errors: `Missing` when there is no project; `Invalid` with every problem of every file.
+    /// Errors: `Missing` when there is no project. Mistakes in its files are no error yet: they
+    /// are in [`Project::problems`].
     pub fn load(root: &Path) -> Result<Self> {
-        let files = load::read(root)?;
-        let pipelines = resolve::resolve(&files)
-            .map_err(|problems| Error::problems("the project has mistakes", problems))?;
-        Ok(Self { root: root.to_owned(), pipelines })
+        let (pipelines, problems) = resolve::resolve(&load::read(root)?);
+        Ok(Self { root: root.to_owned(), pipelines, problems })
     }
 
     /// The pipeline called `name`, or the only one, or all when no name is given.

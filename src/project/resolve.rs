@@ -13,8 +13,8 @@ use super::{
     Expectation, KeepRaw, Model, Outcome, Pipeline, Source, Strategy, ddl, graph, model, raw,
 };
 
-/// Resolves the files of a project; fails with all that is wrong with them.
-pub(super) fn resolve(files: &Files) -> Result<Vec<Pipeline>, Vec<Problem>> {
+/// Resolves the files of a project: what is right in them, and all that is wrong.
+pub(super) fn resolve(files: &Files) -> (Vec<Pipeline>, Vec<Problem>) {
     let mut resolver = Resolver { sql: sql_files(files), ..Resolver::default() };
     resolver.misplaced_files(files);
     let mut pipelines: Vec<_> =
@@ -22,7 +22,7 @@ pub(super) fn resolve(files: &Files) -> Result<Vec<Pipeline>, Vec<Problem>> {
     resolver.undeclared_files();
     resolver.unknown_tables(&pipelines);
     resolver.order_models(&mut pipelines);
-    if resolver.problems.is_empty() { Ok(pipelines) } else { Err(resolver.problems) }
+    (pipelines, resolver.problems)
 }
 
 /// The SQL files by the table that they are named after.
@@ -99,9 +99,11 @@ impl Resolver {
             Err(message) => return self.problem(&file.path, raw.name.line, message, None),
         };
         self.declare(file, raw.name.line, &table);
-        let strategy =
-            self.choice(file, raw.strategy.as_ref(), &Strategy::NAMES).unwrap_or_default();
-        self.check_keys(file, raw, strategy);
+        let chosen = self.choice(file, raw.strategy.as_ref(), &Strategy::NAMES);
+        let strategy = chosen.unwrap_or_default();
+        if chosen.is_some() || raw.strategy.is_none() {
+            self.check_keys(file, raw, strategy);
+        }
         let expectations = raw
             .expectations
             .iter()
@@ -368,8 +370,7 @@ mod tests {
                 ("sql/gold/orphan.sql", "SELECT 1 AS one"),
             ],
         );
-        let mut problems: Vec<_> =
-            resolve(&files).unwrap_err().iter().map(ToString::to_string).collect();
+        let mut problems: Vec<_> = resolve(&files).1.iter().map(ToString::to_string).collect();
         problems.sort();
         assert_eq!(
             problems,
@@ -392,7 +393,7 @@ mod tests {
                 ("sql/silver/y.sql", "SELECT * FROM silver.x"),
             ],
         );
-        let problems = resolve(&files).unwrap_err();
+        let problems = resolve(&files).1;
         assert_eq!(problems.len(), 2);
         assert!(
             problems
@@ -411,7 +412,7 @@ mod tests {
                 ("sql/silver/s.sql", "SELECT x FROM bronze.b"),
             ],
         );
-        let problems = resolve(&files).unwrap_err();
+        let problems = resolve(&files).1;
         assert_eq!(problems[0].line, 6);
     }
 }

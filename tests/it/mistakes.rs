@@ -19,6 +19,7 @@ fn a_mistyped_column_is_named_with_file_line_and_nearest_name() {
 fn every_problem_of_every_file_comes_at_once() {
     let bench = Bench::new();
     bench.edit("sql/silver/visit_count.sql", "FROM silver.sessions", "FROM silver.session");
+    bench.edit("sql/silver/final_cookies.sql", "    device_type,\n", "    device_typ,\n");
     bench.edit(
         "sql/gold/conversions.sql",
         "GROUP BY session_date, element_id, event_type\n",
@@ -33,6 +34,7 @@ fn every_problem_of_every_file_comes_at_once() {
         "sql/silver/visit_count.sql:8: there is no table `silver.session` (did you mean `silver.sessions`?)",
         "sql/gold/conversions.sql:",
         "does not parse",
+        "there is no column `device_typ` (did you mean `device_type`?)",
         "sql/gold/orphan.sql: no pipeline declares `gold.orphan`",
         "`gold.session_durations` has no file sql/gold/session_durations.sql",
     ] {
