@@ -251,7 +251,7 @@ impl StdError for Error {
     }
 }
 
-/// The first line of `text` without what wrappers of wrappers put before it, some of it wrong: a
+/// The beginning of `text` as one line, without what wrappers of wrappers put before it, some of it wrong: a
 /// file that cannot be written is no failure to parse.
 fn without_noise(text: &str) -> String {
     const NOISE: [&str; 7] = [
@@ -263,7 +263,10 @@ fn without_noise(text: &str) -> String {
         "Object Store error: ",
         "Generic LocalFileSystem error: ",
     ];
-    let mut line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    // Some causes go over several lines, as a list of who holds how much memory.
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let text = lines.take(5).collect::<Vec<_>>().join(" ");
+    let mut line = text.as_str();
     while let Some(rest) = NOISE.iter().find_map(|noise| line.strip_prefix(noise)) {
         line = rest;
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use datafusion::common::{Column, JoinType, NullEquality};
 use datafusion::datasource::MemTable;
 use datafusion::functions_aggregate::expr_fn::count;
@@ -47,10 +48,10 @@ pub async fn newest_only(
         return Ok(Newest { plan, needs_patience: false });
     }
     let rows = session.frame(plan.clone());
-    let keys = in_memory(session, repeated)?;
+    let keys = in_memory(session, &repeated)?;
     let outdated = outdated(rows, keys, by).map_err(failed)?;
     let Some(outdated) = collect_few(session, outdated).await? else { return sorted(plan) };
-    let outdated = in_memory(session, outdated)?.into_unoptimized_plan();
+    let outdated = in_memory(session, &outdated)?.into_unoptimized_plan();
     let plan = without(outdated, plan, by).map_err(failed)?;
     Ok(Newest { plan, needs_patience: false })
 }
@@ -159,11 +160,128 @@ async fn collect_few(session: &Session, frame: DataFrame) -> Result<Option<Vec<R
     Ok(Some(batches))
 }
 
-fn in_memory(session: &Session, batches: Vec<RecordBatch>) -> Result<DataFrame> {
+/// The rows of `batches` as a table. They are copied together: batches that are slices of the same
+/// buffers would each be counted, by whoever holds them next, as all of it.
+fn in_memory(session: &Session, batches: &[RecordBatch]) -> Result<DataFrame> {
     let failed = |e| engine_error("cannot hold keys in memory", e);
     let schema = batches
         .first()
         .map_or_else(|| Arc::new(arrow::datatypes::Schema::empty()), RecordBatch::schema);
-    let table = MemTable::try_new(schema, vec![batches]).map_err(failed)?;
+    let rows = concat_batches(&schema, batches).map_err(|e| failed(e.into()))?;
+    let table = MemTable::try_new(schema, vec![vec![rows]]).map_err(failed)?;
     session.table(Arc::new(table))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use rand::{Rng as _, SeedableRng as _};
+
+    use super::*;
+    use crate::engine::{Engine, Tables};
+    use crate::runtime::Memory;
+
+    /// A row: key, origin, and what it holds.
+    type Row = (Option<String>, i64, String, i64, i64);
+
+    /// Deliveries of few keys, NULL among them, each with up to three children.
+    fn deliveries(seed: u64) -> Vec<Row> {
+        let mut chance = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        let mut rows = Vec::new();
+        for position in 0..chance.random_range(1..60) {
+            let key = chance.random_range(0..12);
+            let key = (key > 0).then(|| format!("k{key}"));
+            let (batch, source) = (chance.random_range(1..4), chance.random_range(0..3));
+            for child in 0..chance.random_range(1..4) {
+                rows.push((key.clone(), batch, format!("f{source}"), position, child));
+            }
+        }
+        rows
+    }
+
+    /// The obvious way: for each key the rows of the greatest origin.
+    fn reference(rows: &[Row]) -> Vec<Row> {
+        let mut newest = BTreeMap::new();
+        for (key, batch, source, position, _) in rows {
+            let origin = (*batch, source.clone(), *position);
+            let best = newest.entry(key.clone()).or_insert_with(|| origin.clone());
+            *best = origin.max(best.clone());
+        }
+        let is_newest = |(key, batch, source, position, _): &&Row| {
+            newest.get(key) == Some(&(*batch, source.clone(), *position))
+        };
+        let mut kept: Vec<Row> = rows.iter().filter(is_newest).cloned().collect();
+        kept.sort();
+        kept
+    }
+
+    fn batch(rows: &[Row]) -> RecordBatch {
+        let numbers = |of: fn(&Row) -> i64| -> ArrayRef {
+            Arc::new(rows.iter().map(of).map(Some).collect::<Int64Array>())
+        };
+        let keys: ArrayRef =
+            Arc::new(rows.iter().map(|row| row.0.clone()).collect::<StringArray>());
+        let sources: ArrayRef =
+            Arc::new(rows.iter().map(|row| Some(row.2.clone())).collect::<StringArray>());
+        RecordBatch::try_from_iter_with_nullable([
+            ("key", keys, true),
+            ("_batch", numbers(|row| row.1), true),
+            ("_source", sources, true),
+            ("_position", numbers(|row| row.3), true),
+            ("child", numbers(|row| row.4), true),
+        ])
+        .unwrap()
+    }
+
+    fn rows_of(batches: &[RecordBatch]) -> Vec<Row> {
+        use arrow::array::{Array as _, AsArray as _};
+        use arrow::datatypes::Int64Type;
+        let mut rows = Vec::new();
+        for batch in batches {
+            let number = |column: usize| batch.column(column).as_primitive::<Int64Type>();
+            let (keys, sources) =
+                (batch.column(0).as_string::<i32>(), batch.column(2).as_string::<i32>());
+            for row in 0..batch.num_rows() {
+                let key = keys.is_valid(row).then(|| keys.value(row).to_owned());
+                let source = sources.value(row).to_owned();
+                rows.push((
+                    key,
+                    number(1).value(row),
+                    source,
+                    number(3).value(row),
+                    number(4).value(row),
+                ));
+            }
+        }
+        rows.sort();
+        rows
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn both_ways_agree_with_the_obvious_one() {
+        let engine = Engine::new(Memory::new(1 << 30).unwrap()).unwrap();
+        let by = ["key".to_owned()];
+        for seed in 0..40 {
+            let rows = deliveries(seed);
+            let catalog = || {
+                let batch = batch(&rows);
+                let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).unwrap();
+                let mut tables = Tables::default();
+                tables.add("bronze.t".parse().unwrap(), Arc::new(table));
+                tables.into_catalog()
+            };
+            let (session, patient) = (engine.session(catalog()), engine.patient_session(catalog()));
+            let plan = session.plan("SELECT * FROM bronze.t").await.unwrap();
+            let quick = newest_only(&session, &patient, plan, &by).await.unwrap();
+            let quick = session.frame(quick.plan).collect().await.unwrap();
+            let plan = patient.plan("SELECT * FROM bronze.t").await.unwrap();
+            let sorted = newest_by_sorting(&patient, plan, &by).unwrap();
+            let sorted = patient.frame(sorted).collect().await.unwrap();
+            let expected = reference(&rows);
+            assert_eq!(rows_of(&quick), expected, "seed {seed}");
+            assert_eq!(rows_of(&sorted), expected, "seed {seed}, sorted");
+        }
+    }
 }

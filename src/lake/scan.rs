@@ -184,12 +184,12 @@ fn partition_value(
     }
 }
 
+/// How many rows there are. Not how many bytes: those of the files are compressed, and joins that
+/// compare them with bytes in memory would hold the larger side.
 fn table_statistics(views: &[LogicalFileView], schema: &Schema) -> Statistics {
     let mut statistics = Statistics::new_unknown(schema);
     if let Some(rows) = views.iter().map(LogicalFileView::num_records).sum::<Option<usize>>() {
         statistics.num_rows = Precision::Exact(rows);
     }
-    let bytes: i64 = views.iter().map(LogicalFileView::size).sum();
-    statistics.total_byte_size = Precision::Inexact(usize::try_from(bytes).unwrap_or_default());
     statistics
 }
