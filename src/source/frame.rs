@@ -196,25 +196,33 @@ fn layout_of(beginning: &[u8]) -> Layout {
     let first = sample.iter().find(|byte| !byte.is_ascii_whitespace());
     match first {
         Some(b'[') => Layout::Values(Scanner::default()),
-        Some(b'{') if !is_mostly_whole_lines(sample) => Layout::Values(Scanner::default()),
+        Some(b'{') if !holds_lines(sample) => Layout::Values(Scanner::default()),
         _ => Layout::Lines,
     }
 }
 
-/// Whether at least half of the lines hold whole objects: some may be broken, but of objects that
-/// go over several lines hardly any line is whole. A line that the sample cuts does not count.
-fn is_mostly_whole_lines(sample: &[u8]) -> bool {
-    let complete = match memchr::memrchr(b'\n', sample) {
-        Some(end) if sample.len() >= SAMPLE => sample.get(..end).unwrap_or(sample),
-        _ => sample,
-    };
-    let lines = complete.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-    let (mut whole, mut all) = (0, 0);
-    for line in lines {
-        all += 1;
-        whole += usize::from(line.starts_with(b"{") && is_whole(line));
+/// Whether each line of `sample` is a record of its own, whole or broken, rather than a part of
+/// an object that goes over several lines.
+fn holds_lines(sample: &[u8]) -> bool {
+    let (mut start, mut some_whole, mut all_begin) = (0, false, true);
+    for line in sample.split_inclusive(|byte| *byte == b'\n') {
+        let rest = sample.get(start..).unwrap_or_default();
+        start += line.len();
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        all_begin &= line.starts_with(b"{\"");
+        if is_whole(line) {
+            some_whole |= line.starts_with(b"{");
+        } else if line.trim_ascii_start().starts_with(b"{") {
+            // A broken line stays broken however many lines are added to it.
+            let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<IgnoredAny>();
+            if matches!(values.next(), Some(Ok(_))) {
+                return false;
+            }
+        }
     }
-    whole * 2 >= all
+    some_whole || all_begin
 }
 
 /// Whether `line` holds one or more JSON values and nothing else.
@@ -288,6 +296,9 @@ mod tests {
         }
         let found = records(b"{\"a\": \"broken\n{\"a\":1}\n{\"a\":2}\n");
         assert_eq!(found.len(), 3, "a broken first line is one record");
+        let found = records(b"{\"a\": \"broken\nrubbish\n{\"a\":1}\n{\"b\n");
+        assert_eq!(found.len(), 4, "each broken line is one record, however many there are");
+        assert_eq!(records(b"{\"a\": 1\n{\"a\": 2\n").len(), 2);
     }
 
     #[test]
