@@ -3,9 +3,13 @@
 mod generate;
 mod init;
 mod output;
+mod plan;
 mod run;
 mod sql;
 mod tables;
+mod text;
+mod verify;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -17,8 +21,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::lake::Lake;
+use crate::pipeline::Runner;
 use crate::project::Project;
-use crate::runtime::{Memory, Stop, parse_size};
+use crate::runtime::{Clock, Memory, Stop, parse_size};
 
 use output::Output;
 
@@ -62,6 +67,10 @@ struct Place {
 enum Verb {
     /// Land what is new, build what changed, report what was done
     Run(run::Arguments),
+    /// Say what a run would do, and why
+    Plan(plan::Arguments),
+    /// Compare every table with its full rebuild
+    Verify(verify::Arguments),
     /// Ask the tables in SQL
     Sql(sql::Arguments),
     /// List, describe and trace the tables
@@ -95,6 +104,17 @@ impl Context<'_> {
 
     fn engine(&self) -> Result<Engine> {
         Engine::new(self.memory()?)
+    }
+
+    fn runner(&self) -> Result<Runner> {
+        Ok(Runner {
+            lake: self.lake()?,
+            engine: self.engine()?,
+            memory: self.memory()?,
+            clock: Clock::System,
+            stop: self.stop.clone(),
+            progress: watch::watcher(),
+        })
     }
 }
 
@@ -156,6 +176,8 @@ fn start(command: Command, output: Output<'_>) -> Result<()> {
         stop.on_signals();
         match command.verb {
             Verb::Run(arguments) => run::run(context, arguments).await,
+            Verb::Plan(arguments) => plan::run(context, arguments).await,
+            Verb::Verify(arguments) => verify::run(context, arguments).await,
             Verb::Sql(arguments) => sql::run(context, arguments).await,
             Verb::Tables(verb) => tables::run(context, verb).await,
             Verb::Init(arguments) => init::run(context, &arguments),

@@ -1,39 +1,64 @@
 //! `clickwatch run`
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::{
-    Options, PipelineReport, Progress, Report, Runner, SourceReport, Status, Step, TableReport,
+    Options, PipelineReport, Refresh, Report, SourceReport, Status, TableReport,
 };
-use crate::runtime::Clock;
 
-use super::Context;
+use super::text::{aligned, duration, grouped};
+use super::{Context, plan};
 
 /// Lands what is new in the sources, brings every model up to date, and reports what was done.
 ///
 /// Example: clickwatch run web_traffic --source web_sessions=/data/landing
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The pipeline; all of the project when none is named
-    pipeline: Option<String>,
-    /// Read a source from elsewhere this time
-    #[arg(long = "source", value_name = "NAME=PATH", value_parser = parse_source)]
-    sources: Vec<(String, PathBuf)>,
+    #[command(flatten)]
+    what: What,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
     /// How to print the report
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
+/// What a run is about; the same for `plan`.
+#[derive(Debug, Args)]
+pub(super) struct What {
+    /// The pipeline; all of the project when none is named
+    pipeline: Option<String>,
+    /// Read a source from elsewhere this time
+    #[arg(long = "source", value_name = "NAME=PATH", value_parser = parse_source)]
+    sources: Vec<(String, PathBuf)>,
+    /// Only these tables: silver.sessions, with + behind for all built from it, + before for all it
+    /// is built from; gold.* for a layer
+    #[arg(long, value_name = "TABLE")]
+    select: Vec<String>,
+    /// Compute the models anew from everything
+    #[arg(long)]
+    full_refresh: bool,
+}
+
+impl What {
+    pub(super) fn into_options(self) -> Options {
+        Options {
+            pipeline: self.pipeline,
+            sources: self.sources,
+            select: self.select,
+            refresh: if self.full_refresh { Refresh::All } else { Refresh::None },
+        }
+    }
+}
+
+/// How reports are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// For people
     #[default]
     Table,
@@ -47,17 +72,11 @@ fn parse_source(text: &str) -> Result<(String, PathBuf), String> {
 }
 
 pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Result<()> {
+    if arguments.dry_run {
+        return plan::show(context, arguments.what, arguments.format).await;
+    }
     let project = context.project()?;
-    let runner = Runner {
-        lake: context.lake()?,
-        engine: context.engine()?,
-        memory: context.memory()?,
-        clock: Clock::System,
-        stop: context.stop.clone(),
-        progress: watcher(),
-    };
-    let options = Options { pipeline: arguments.pipeline, sources: arguments.sources };
-    let mut report = runner.run(&project, &options).await?;
+    let mut report = context.runner()?.run(&project, &arguments.what.into_options()).await?;
     match arguments.format {
         Format::Json => {
             let text = serde_json::to_string_pretty(&report)
@@ -81,13 +100,14 @@ fn print(context: &mut Context<'_>, report: &Report) -> Result<()> {
             "rejected".into(),
             "rows".into(),
             "version".into(),
+            "read".into(),
             "written".into(),
             "time".into(),
         ]];
         lines.extend(pipeline.sources.iter().map(source_line));
         lines.extend(pipeline.tables.iter().map(table_line));
         if lines.len() > 1 {
-            context.output.data(&aligned(&lines))?;
+            context.output.data(&aligned(&lines, &[0, 1]))?;
         }
         for expectation in pipeline.expectations.iter().filter(|one| one.failed + one.unknown > 0) {
             context.output.data(&format!(
@@ -122,10 +142,20 @@ fn summary(pipeline: &PipelineReport, lake: &str) -> String {
             grouped(rescued),
         ),
     };
-    format!("{}: {what} ({}, lake {lake})\n", pipeline.pipeline, duration(pipeline.milliseconds))
+    let restarts = match pipeline.restarts {
+        0 => String::new(),
+        1 => "started over once, another run had won; ".to_owned(),
+        count => format!("started over {count} times, other runs had won; "),
+    };
+    let epoch = pipeline.epoch.map_or_else(String::new, |epoch| format!("epoch {epoch}, "));
+    format!(
+        "{}: {what} ({restarts}{epoch}{}, lake {lake})\n",
+        pipeline.pipeline,
+        duration(pipeline.milliseconds)
+    )
 }
 
-type Line = [String; 10];
+type Line = [String; 11];
 
 fn source_line(source: &SourceReport) -> Line {
     let how = match (source.batch, source.resumed) {
@@ -142,6 +172,7 @@ fn source_line(source: &SourceReport) -> Line {
         grouped(source.records_quarantined),
         String::new(),
         source.version.to_string(),
+        ByteSize(source.bytes_read).display().iec().to_string(),
         ByteSize(source.bytes_written).display().iec().to_string(),
         duration(source.milliseconds),
     ]
@@ -157,110 +188,8 @@ fn table_line(table: &TableReport) -> Line {
         grouped(table.rows_quarantined + table.rows_dropped),
         table.rows.map(grouped).unwrap_or_default(),
         table.version.to_string(),
+        ByteSize(table.bytes_read).display().iec().to_string(),
         ByteSize(table.bytes_written).display().iec().to_string(),
         duration(table.milliseconds),
     ]
-}
-
-/// Lines in columns: the first two to the left, numbers to the right.
-fn aligned(lines: &[Line]) -> String {
-    let mut widths = [0; 10];
-    for line in lines {
-        for (width, cell) in widths.iter_mut().zip(line) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let text = |line: &Line| {
-        let cells = line.iter().zip(widths).enumerate();
-        let cells = cells.map(|(column, (cell, width))| match column {
-            0 | 1 => format!("{cell:width$}"),
-            _ => format!("{cell:>width$}"),
-        });
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    lines.iter().map(text).collect::<Vec<_>>().join("\n")
-}
-
-/// A number with a comma after every three digits.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn duration(milliseconds: u64) -> String {
-    if milliseconds < 1000 {
-        return format!("{milliseconds} ms");
-    }
-    format!("{}.{:02} s", milliseconds / 1000, milliseconds % 1000 / 10)
-}
-
-/// Somebody on a terminal sees what goes on; anybody else only the report.
-fn watcher() -> Arc<dyn Progress> {
-    if std::io::stderr().is_terminal() { Arc::new(Terminal::default()) } else { Arc::new(()) }
-}
-
-#[derive(Default)]
-struct Terminal(std::sync::Mutex<Option<ProgressBar>>);
-
-impl Progress for Terminal {
-    fn begin(&self, step: Step) {
-        let (bar, message, value, template) = match step {
-            Step::Ingest { table, total_bytes, read_bytes } => (
-                ProgressBar::new(total_bytes),
-                table.to_string(),
-                read_bytes,
-                "{spinner} {msg:28} {bar:30} {bytes} of {total_bytes} ({bytes_per_sec}, {eta} left)",
-            ),
-            Step::Build { table, rows } => (
-                ProgressBar::no_length(),
-                table.to_string(),
-                rows,
-                "{spinner} {msg:28} {human_pos} rows ({elapsed})",
-            ),
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        bar.set_message(message);
-        let watched = bar.clone();
-        // The bar follows the count until the next step takes its place.
-        std::thread::spawn(move || {
-            while !watched.is_finished() {
-                watched.set_position(value.load(Ordering::Relaxed));
-                std::thread::sleep(std::time::Duration::from_millis(100));
-            }
-        });
-        if let Ok(mut current) = self.0.lock()
-            && let Some(before) = current.replace(bar)
-        {
-            before.finish_and_clear();
-        }
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        if let Ok(mut current) = self.0.lock()
-            && let Some(bar) = current.take()
-        {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_grouped_by_three() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-    }
 }

@@ -9,10 +9,11 @@ use chrono::{DateTime, NaiveDate, NaiveTime};
 use clap::Args;
 use futures::TryStreamExt as _;
 
-use crate::engine::{LakeCatalog, engine_error};
+use crate::engine::{Engine, LakeCatalog, engine_error};
 use crate::error::{Error, Kind, Result};
-use crate::lake::At;
+use crate::lake::{At, Lake};
 use crate::name::TableName;
+use crate::pipeline::Epoch;
 use crate::runtime::Timestamp;
 
 use super::Context;
@@ -40,12 +41,37 @@ pub(super) struct Arguments {
     /// How many rows a table for people shows at most; the other formats print all
     #[arg(long, value_name = "N", default_value_t = 1000)]
     rows: usize,
+    /// Read Bronze, Silver and Gold as an earlier run left them; without it, as the latest did
+    #[arg(long, value_name = "N", conflicts_with = "latest")]
+    epoch: Option<u64>,
+    /// Read the newest version of every table, published or not
+    #[arg(long)]
+    latest: bool,
     /// Read a table as it was in a version
     #[arg(long = "at-version", value_name = "TABLE=VERSION", value_parser = parse_version)]
     at_version: Vec<(TableName, At)>,
     /// Read a table as it was at a time, as 2026-11-20 or 2026-11-20T12:00:00Z
     #[arg(long = "at", value_name = "TABLE=TIME", value_parser = parse_time)]
     at: Vec<(TableName, At)>,
+}
+
+impl Arguments {
+    /// Which state of each table is read: what was chosen, and otherwise that of an epoch.
+    async fn states(&self, engine: &Engine, lake: &Lake) -> Result<HashMap<TableName, At>> {
+        let mut at = HashMap::new();
+        if !self.latest {
+            let epoch = Epoch::read(engine, lake, self.epoch).await?;
+            at.extend(
+                epoch.tables.into_iter().map(|(table, version)| (table, At::Version(version))),
+            );
+        }
+        at.extend(self.chosen());
+        Ok(at)
+    }
+
+    fn chosen(&self) -> impl Iterator<Item = (TableName, At)> {
+        self.at_version.iter().chain(&self.at).cloned()
+    }
 }
 
 fn parse_version(text: &str) -> Result<(TableName, At), String> {
@@ -66,10 +92,11 @@ fn parse_time(text: &str) -> Result<(TableName, At), String> {
 pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Result<()> {
     let query = query(&arguments)?;
     let lake = context.lake()?;
-    let at: HashMap<TableName, At> = arguments.at_version.into_iter().chain(arguments.at).collect();
-    let session = context.engine()?.session(LakeCatalog::open(&lake, at.clone()).await?);
+    let engine = context.engine()?;
+    let at = arguments.states(&engine, &lake).await?;
+    let session = engine.session(LakeCatalog::open(&lake, at).await?);
     let named = session.tables_of(&query)?;
-    if let Some(table) = at.keys().find(|table| !named.contains(table)) {
+    if let Some((table, _)) = arguments.chosen().find(|(table, _)| !named.contains(table)) {
         return Err(Error::new(
             Kind::Invalid,
             "the query does not read the table whose state was chosen",

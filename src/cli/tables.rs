@@ -22,6 +22,8 @@ pub(super) enum Verb {
     Describe(OfTable),
     /// The commits of a table, newest first
     History(History),
+    /// Merge small files, within each partition
+    Compact(Compact),
 }
 
 #[derive(Debug, Args)]
@@ -48,11 +50,20 @@ pub(super) struct History {
     limit: usize,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Compact {
+    /// The tables; all when none is named
+    tables: Vec<TableName>,
+    #[command(flatten)]
+    listing: Listing,
+}
+
 pub(super) async fn run(context: Context<'_>, verb: Verb) -> Result<()> {
     match verb {
         Verb::List(listing) => list(context, listing.format).await,
         Verb::Describe(of) => describe(context, of).await,
         Verb::History(history) => trace(context, history).await,
+        Verb::Compact(compact) => merge(context, compact).await,
     }
 }
 
@@ -133,6 +144,29 @@ async fn trace(context: Context<'_>, history: History) -> Result<()> {
     ];
     let summary = format!("the newest {} commits of {table}", commits.len());
     print(context, history.of.listing.format, columns, &summary)
+}
+
+async fn merge(context: Context<'_>, compact: Compact) -> Result<()> {
+    let runner = context.runner()?;
+    let tables = match compact.tables {
+        none if none.is_empty() => runner.lake.tables().await?,
+        tables => tables,
+    };
+    let mut done = Vec::new();
+    for table in &tables {
+        done.push(context.stop.or_stopped(runner.compact(table)).await?);
+    }
+    let number = |number: u64| i64::try_from(number).ok();
+    let columns = vec![
+        ("table", texts(done.iter().map(|one| Some(one.table.to_string())))),
+        ("files_before", numbers(done.iter().map(|one| number(one.files_before)))),
+        ("files_after", numbers(done.iter().map(|one| number(one.files_after)))),
+        ("bytes_written", numbers(done.iter().map(|one| number(one.bytes_written)))),
+        ("version", numbers(done.iter().map(|one| number(one.version)))),
+    ];
+    let summary =
+        "rows are as they were; files that were merged stay for readers of older versions";
+    print(context, compact.listing.format, columns, summary)
 }
 
 fn print(

@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::{DFSchema, DataFusionError, SchemaError};
 use datafusion::datasource::empty::EmptyTable;
+use datafusion::logical_expr::LogicalPlan;
 
 use crate::error::{Error, Problem, Result};
 use crate::lake::storable;
@@ -14,10 +15,11 @@ use crate::name::{TableName, did_you_mean};
 use crate::project::{Model, Project, Strategy};
 use crate::source::bronze_schema;
 
-use super::{Engine, LINEAGE, Tables};
+use super::narrow::row_by_row;
+use super::{Engine, LINEAGE, Session, Tables};
 
 /// A project all of whose SQL plans.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Checked {
     /// The stored schema of every table that the project declares.
     pub schemas: HashMap<TableName, SchemaRef>,
@@ -80,6 +82,7 @@ async fn check_model(
         vec![in_sql(model, Mistake::plain(cause.lines().next().unwrap_or_default().to_owned()))]
     })?;
     let mut problems = check_columns(model, &schema);
+    problems.extend(check_strategy(&session, model, &plan));
     let df_schema = DFSchema::try_from(Arc::clone(&schema))
         .map_err(|e| vec![in_sql(model, Mistake::of(&e))])?;
     for expectation in &model.expectations {
@@ -135,6 +138,24 @@ fn check_columns(model: &Model, schema: &SchemaRef) -> Vec<Problem> {
         });
     }
     problems
+}
+
+/// What sees only new rows must not need the old ones.
+fn check_strategy(session: &Session, model: &Model, plan: &LogicalPlan) -> Option<Problem> {
+    if !matches!(model.strategy, Strategy::Append | Strategy::Upsert) {
+        return None;
+    }
+    let optimized = session.optimized(plan).ok()?;
+    let reason = row_by_row(&optimized).err()?;
+    let (file, line) = model.declared_at.clone();
+    let strategy = model.strategy.as_str();
+    Some(Problem {
+        file,
+        line,
+        column: 0,
+        message: format!("`{}` {reason}, and an {strategy} sees only the new ones", model.table),
+        hint: Some("use strategy = \"recompute\" with `by`, or \"full\"".to_owned()),
+    })
 }
 
 fn in_sql(model: &Model, mistake: Mistake) -> Problem {

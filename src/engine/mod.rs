@@ -7,14 +7,22 @@
 
 mod catalog;
 mod check;
+mod checksum;
 mod function;
+mod keys;
+mod narrow;
 mod newest;
 mod session;
+mod touched;
 
 pub use catalog::{LakeCatalog, Tables};
 pub use check::{Checked, check};
+pub use checksum::row_checksums;
+pub use keys::Keys;
+pub use narrow::{Reach, Use, uses};
 pub use newest::{LINEAGE, Newest, newest_only};
 pub use session::{Engine, Session};
+pub use touched::{Moved, changed_rows, moved_keys};
 
 use datafusion::common::DataFusionError;
 

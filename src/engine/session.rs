@@ -132,6 +132,11 @@ impl Session {
         self.context.state().create_logical_plan(sql).await
     }
 
+    /// `plan` after all that can be improved without looking at rows.
+    pub(super) fn optimized(&self, plan: &LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
+        self.context.state().optimize(plan)
+    }
+
     /// The rows of a query that only reads.
     pub async fn query(&self, sql: &str) -> Result<DataFrame> {
         Ok(self.frame(self.plan(sql).await?))

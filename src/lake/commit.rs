@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 use delta_kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
-use deltalake::kernel::{Action, Add, Metadata, Protocol, StructType, Transaction};
+use deltalake::kernel::{Action, Add, Metadata, Protocol, Remove, StructType, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 
 use crate::error::{Error, Kind, Result};
 
 use super::snapshot::FINGERPRINT;
-use super::{Lake, Snapshot, TableSpec, delta_error};
+use super::{DataFile, Lake, Snapshot, TableSpec, delta_error};
 
 /// How many commits lie between two checkpoints: readers replay at most so many entries.
 const CHECKPOINT_INTERVAL: &str = "20";
@@ -20,12 +20,14 @@ const CHECKPOINT_INTERVAL: &str = "20";
 const RETRIES: usize = 15;
 
 /// What a commit does to a table.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Change {
     /// The files that come in.
     pub adds: Vec<Add>,
     /// The files that go.
     pub removal: Removal,
+    /// Whether the rows that come are those that go, only in other files.
+    pub is_rearrangement: bool,
     /// How far each application has come with this commit.
     pub positions: Vec<(String, i64)>,
     /// What is noted in the history.
@@ -33,20 +35,21 @@ pub struct Change {
 }
 
 /// Which files a commit takes out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum Removal {
     /// None.
+    #[default]
     Nothing,
     /// All.
     Everything,
-    /// Those whose partition column has this value.
-    Partition(String, String),
+    /// These, which are all in the version that the commit builds on.
+    Files(Vec<DataFile>),
 }
 
 impl Lake {
     /// Commits `change` to the table of `spec`, on top of `base`; creates the table when `base`
     /// is nothing. A schema, description or fingerprint that differs from the base's is committed
-    /// along. Gives the new version and the number of rows that went.
+    /// along. Gives the new version and the number of rows in the files that went.
     ///
     /// Errors: `Conflict` when another writer changed what this commit relies on.
     pub async fn commit(
@@ -60,16 +63,18 @@ impl Lake {
             Some(base) => base.table.log_store(),
             None => self.place_of(table)?.log_store(),
         };
-        let mode =
-            if change.removal == Removal::Nothing { SaveMode::Append } else { SaveMode::Overwrite };
+        let removed = match (base, change.removal) {
+            (None, _) | (_, Removal::Nothing) => Vec::new(),
+            (Some(base), Removal::Everything) => base.files()?,
+            (Some(_), Removal::Files(files)) => files,
+        };
+        let mode = if removed.is_empty() { SaveMode::Append } else { SaveMode::Overwrite };
+        let is_new = !change.is_rearrangement;
         let mut actions = head_actions(spec, base)?;
-        let removed = removed_files(base, &change.removal)?;
-        let mut replaced = 0;
-        for file in &removed {
-            replaced += file.num_records().unwrap_or_default() as u64;
-            actions.push(Action::Remove(file.remove_action(true)));
-        }
-        actions.extend(change.adds.into_iter().map(Action::Add));
+        let replaced = removed.iter().filter_map(DataFile::rows).sum();
+        actions.extend(removed.iter().map(|file| Action::Remove(remove_action(file, is_new))));
+        let adds = change.adds.into_iter();
+        actions.extend(adds.map(|add| Action::Add(Add { data_change: is_new, ..add })));
         let positions = change
             .positions
             .into_iter()
@@ -146,18 +151,19 @@ fn from_json<T: serde::de::DeserializeOwned>(spec: &TableSpec, value: Value) -> 
     })
 }
 
-fn removed_files(
-    base: Option<&Snapshot>,
-    removal: &Removal,
-) -> Result<Vec<deltalake::kernel::LogicalFileView>> {
-    let (Some(base), false) = (base, *removal == Removal::Nothing) else { return Ok(Vec::new()) };
-    let mut files = base.files()?;
-    if let Removal::Partition(column, value) = removal {
-        files.retain(|file| {
-            file.partition_values_map().get(column).cloned().flatten().as_ref() == Some(value)
-        });
+fn remove_action(file: &DataFile, data_change: bool) -> Remove {
+    Remove {
+        path: file.path.to_string(),
+        data_change,
+        deletion_timestamp: Some(chrono::Utc::now().timestamp_millis()),
+        extended_file_metadata: Some(true),
+        partition_values: Some(file.partition.clone()),
+        size: i64::try_from(file.size).ok(),
+        tags: None,
+        deletion_vector: None,
+        base_row_id: None,
+        default_row_commit_version: None,
     }
-    Ok(files)
 }
 
 fn commit_error(spec: &TableSpec, error: DeltaTableError) -> Error {

@@ -5,7 +5,10 @@
 //! removed ones, the position of every upstream table and the model that made them: a table is
 //! never half of anything.
 
+mod changes;
 mod commit;
+mod file;
+mod local;
 mod scan;
 mod schema;
 mod sink;
@@ -24,10 +27,12 @@ use crate::error::{Error, Kind, Result};
 use crate::name::{Layer, TableName, did_you_mean};
 use crate::runtime::Timestamp;
 
+pub use changes::Changes;
 pub use commit::{Change, Removal};
+pub use file::{DataFile, Wanted, extent};
 pub use schema::{storable, to_stored};
 pub use sink::{Sink, Written};
-pub use snapshot::{HistoryEntry, Snapshot};
+pub use snapshot::{FILE_NUMBER, HistoryEntry, Snapshot};
 
 /// A root under which tables lie at `<layer>/<table>`.
 #[derive(Clone, Debug)]
@@ -68,6 +73,7 @@ impl Lake {
     /// Nothing is created until something is written. Errors: `Invalid` for a location that is no
     /// directory and no URL that this build can reach.
     pub fn at(location: &str) -> Result<Self> {
+        local::register();
         let invalid = |message: &str| Error::new(Kind::Invalid, message).at("lake", location);
         let root = if location.contains("://") {
             let mut url =

@@ -18,13 +18,12 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use deltalake::kernel::LogicalFileView;
 use object_store::ObjectStore;
 
 use crate::error::{Error, Kind, Result};
 use crate::name::TableName;
 
-use super::Snapshot;
+use super::{DataFile, FILE_NUMBER, Snapshot};
 
 /// How many bytes at the end of a file are read at once in the hope of its whole footer.
 const FOOTER_HINT: usize = 64 << 10;
@@ -52,11 +51,18 @@ impl std::fmt::Debug for DeltaScan {
 }
 
 impl DeltaScan {
-    pub(super) fn new(snapshot: &Snapshot) -> Result<Self> {
-        let schema = Arc::clone(snapshot.schema());
+    /// A scan of `files`, with their numbers as one more column when `numbered`.
+    pub(super) fn new(snapshot: &Snapshot, files: &[DataFile], numbered: bool) -> Result<Self> {
+        let mut schema = Arc::clone(snapshot.schema());
         let partition_by = snapshot.partition_by();
-        let (partition, stored): (Vec<_>, Vec<_>) =
+        let (mut partition, stored): (Vec<_>, Vec<_>) =
             schema.fields().iter().cloned().partition(|field| partition_by.contains(field.name()));
+        if numbered {
+            let number = Arc::new(Field::new(FILE_NUMBER, DataType::Int64, true));
+            partition.push(Arc::clone(&number));
+            let fields = schema.fields().iter().cloned().chain([number]).collect::<Vec<_>>();
+            schema = Arc::new(Schema::new(fields));
+        }
         let table_schema = TableSchema::builder(Arc::new(Schema::new(stored)))
             .with_table_partition_cols(partition.clone())
             .build();
@@ -66,10 +72,11 @@ impl DeltaScan {
             .filter_map(|field| table_schema.table_schema().index_of(field.name()).ok())
             .collect();
         let log_store = snapshot.table.log_store();
-        let views = snapshot.files()?;
-        let files = views
+        let statistics = table_statistics(files, table_schema.table_schema());
+        let files = files
             .iter()
-            .map(|view| partitioned_file(view, &partition, &table_schema))
+            .zip(0..)
+            .map(|(file, number)| partitioned_file(file, number, &partition, &table_schema))
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(|e| {
                 Error::new(Kind::Invalid, "the table's log holds a partition value that is none")
@@ -78,7 +85,7 @@ impl DeltaScan {
             })?;
         Ok(Self {
             name: snapshot.name().clone(),
-            statistics: table_statistics(&views, table_schema.table_schema()),
+            statistics,
             schema,
             table_schema,
             places,
@@ -146,31 +153,37 @@ impl TableProvider for DeltaScan {
 }
 
 fn partitioned_file(
-    view: &LogicalFileView,
+    file: &DataFile,
+    number: i64,
     partition: &[Arc<Field>],
     table_schema: &TableSchema,
 ) -> std::result::Result<PartitionedFile, DataFusionError> {
-    let logged = view.partition_values_map();
-    let size = u64::try_from(view.size()).unwrap_or_default();
     let values = partition
         .iter()
-        .map(|field| {
-            let text = logged.get(field.name()).cloned().flatten();
-            partition_value(text, field.data_type())
+        .map(|field| match field.name() == FILE_NUMBER {
+            true => Ok(ScalarValue::from(number)),
+            false => {
+                let text = file.partition.get(field.name()).cloned().flatten();
+                partition_value(text, field.data_type())
+            }
         })
         .collect::<std::result::Result<Vec<_>, _>>()?;
-    let mut file = PartitionedFile::new(view.object_store_path().to_string(), size);
+    let mut read = PartitionedFile::new(file.path.to_string(), file.size);
     // `new` reads its text as a path once more, which would decode what is encoded in it.
-    file.object_meta.location = view.object_store_path();
-    let file = file.with_partition_values(values);
-    Ok(match view.num_records() {
+    read.object_meta.location = file.path.clone();
+    let read = read.with_partition_values(values);
+    Ok(match row_count(file) {
         Some(rows) => {
             let mut statistics = Statistics::new_unknown(table_schema.file_schema());
             statistics.num_rows = Precision::Exact(rows);
-            file.with_statistics(Arc::new(statistics))
+            read.with_statistics(Arc::new(statistics))
         }
-        None => file,
+        None => read,
     })
+}
+
+fn row_count(file: &DataFile) -> Option<usize> {
+    usize::try_from(file.rows?).ok()
 }
 
 /// The value of a partition column as the log spells it; an empty text is NULL.
@@ -186,9 +199,9 @@ fn partition_value(
 
 /// How many rows there are. Not how many bytes: those of the files are compressed, and joins that
 /// compare them with bytes in memory would hold the larger side.
-fn table_statistics(views: &[LogicalFileView], schema: &Schema) -> Statistics {
+fn table_statistics(files: &[DataFile], schema: &Schema) -> Statistics {
     let mut statistics = Statistics::new_unknown(schema);
-    if let Some(rows) = views.iter().map(LogicalFileView::num_records).sum::<Option<usize>>() {
+    if let Some(rows) = files.iter().map(row_count).sum::<Option<usize>>() {
         statistics.num_rows = Precision::Exact(rows);
     }
     statistics

@@ -8,7 +8,6 @@ use chrono::DateTime;
 use datafusion::catalog::TableProvider;
 use delta_kernel::engine::arrow_conversion::TryIntoArrow as _;
 use deltalake::DeltaTable;
-use deltalake::kernel::LogicalFileView;
 use futures::TryStreamExt as _;
 
 use crate::error::{Error, Kind, Result};
@@ -16,10 +15,13 @@ use crate::name::TableName;
 use crate::runtime::Timestamp;
 
 use super::scan::DeltaScan;
-use super::{At, delta_error};
+use super::{At, DataFile, Wanted, delta_error};
 
 /// The key under which a table remembers what made it.
 pub(super) const FINGERPRINT: &str = "clickwatch.fingerprint";
+
+/// The column that says which file a row is in.
+pub const FILE_NUMBER: &str = "_file";
 
 /// A state of a table that does not change any more.
 #[derive(Clone, Debug)]
@@ -130,22 +132,20 @@ impl Snapshot {
 
     /// The number of rows, when every file says how many it has.
     pub fn rows(&self) -> Option<u64> {
-        let files = self.files().ok()?;
-        files.iter().map(|file| file.num_records().map(|rows| rows as u64)).sum()
+        self.files().ok()?.iter().map(DataFile::rows).sum()
     }
 
     /// The number of files and their bytes.
     pub fn size(&self) -> (u64, u64) {
         let files = self.files().unwrap_or_default();
-        let bytes = files.iter().map(|file| u64::try_from(file.size()).unwrap_or_default()).sum();
-        (files.len() as u64, bytes)
+        (files.len() as u64, files.iter().map(DataFile::bytes).sum())
     }
 
-    /// Whether any file belongs to the partition in which `column` is `value`.
-    pub fn has_partition(&self, column: &str, value: &str) -> Result<bool> {
-        let is_it =
-            |found: Option<&Option<String>>| found.and_then(Option::as_deref) == Some(value);
-        Ok(self.files()?.iter().any(|file| is_it(file.partition_values_map().get(column))))
+    /// The files that may hold rows with one of the values of each of `wanted`.
+    pub fn files_where(&self, wanted: &[Wanted]) -> Result<Vec<DataFile>> {
+        let mut files = self.files()?;
+        files.retain(|file| file.may_hold(wanted));
+        Ok(files)
     }
 
     /// When this version was committed.
@@ -155,7 +155,17 @@ impl Snapshot {
 
     /// The rows, for queries.
     pub fn provider(&self) -> Result<Arc<dyn TableProvider>> {
-        Ok(Arc::new(DeltaScan::new(self)?))
+        self.provider_of(&self.files()?)
+    }
+
+    /// The rows of some files that belong or belonged to the table.
+    pub fn provider_of(&self, files: &[DataFile]) -> Result<Arc<dyn TableProvider>> {
+        Ok(Arc::new(DeltaScan::new(self, files, false)?))
+    }
+
+    /// The same with one more column, [`FILE_NUMBER`]: which of `files` a row is in, from 0.
+    pub fn numbered_provider_of(&self, files: &[DataFile]) -> Result<Arc<dyn TableProvider>> {
+        Ok(Arc::new(DeltaScan::new(self, files, true)?))
     }
 
     /// The newest `limit` commits up to this one, newest first.
@@ -186,7 +196,8 @@ impl Snapshot {
         self.table.snapshot().map_err(|e| delta_error("cannot read the table", &self.name, e))
     }
 
-    pub(super) fn files(&self) -> Result<Vec<LogicalFileView>> {
-        Ok(self.state()?.log_data().iter().collect())
+    /// The files of this version.
+    pub fn files(&self) -> Result<Vec<DataFile>> {
+        Ok(self.state()?.log_data().iter().map(|view| DataFile::of_view(&view)).collect())
     }
 }

@@ -13,7 +13,7 @@ use futures::TryStreamExt as _;
 
 use crate::engine::{Tables, engine_error};
 use crate::error::{Error, Kind, Result};
-use crate::lake::{Change, Removal, Snapshot};
+use crate::lake::{Change, Snapshot};
 use crate::name::TableName;
 use crate::runtime::Timestamp;
 use crate::source::{InputFile, look_at};
@@ -177,9 +177,9 @@ impl Run {
         sink.write(&rows(&spec, columns)?).await?;
         let change = Change {
             adds: sink.close().await?.adds,
-            removal: Removal::Nothing,
             positions: vec![(application.to_owned(), batch)],
             notes: vec![("run_id", self.id.clone().into())],
+            ..Change::default()
         };
         self.lake.commit(&spec, batches.base.as_ref(), change).await?;
         Ok(batch)

@@ -1,34 +1,19 @@
-//! Bringing one model's table up to date.
+//! Bringing one model's table up to date, with as little reading and writing as its strategy allows.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use datafusion::execution::SendableRecordBatchStream;
-use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use datafusion::physical_plan::expressions::col;
-use datafusion::physical_plan::repartition::RepartitionExec;
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _, Partitioning};
-use futures::TryStreamExt as _;
-use tokio::task::JoinSet;
-
-use crate::engine::{Tables, engine_error, newest_only};
-use crate::error::{Error, Kind, Result};
-use crate::lake::{At, Change, Removal, Sink, Snapshot, TableSpec, Written, to_stored};
-use crate::name::Layer;
+use crate::error::{Error, Result};
+use crate::lake::{Change, Snapshot};
 use crate::project::{Model, Strategy};
 
 use super::expect::Judges;
-use super::quarantine::{Quarantine, Rejected, failed_expectation};
+use super::quarantine::{Replacing, failed_expectation};
+use super::scope::Scope;
+use super::target::{Target, Work};
+use super::write::Rows;
 use super::{PipelineReport, Run, Step, TableReport, millis};
-
-/// A model, the states of what it reads, and the state of what it fills.
-struct Target<'a> {
-    model: &'a Model,
-    spec: TableSpec,
-    upstream: Vec<Snapshot>,
-    base: Option<Snapshot>,
-}
 
 impl Run {
     /// Brings the table of `model` up to date and adds to `report` what was done.
@@ -39,278 +24,119 @@ impl Run {
         };
         let started = Instant::now();
         let target = self.target(model).await.map_err(placed)?;
-        let Some(reason) = target.reason_to_build().await.map_err(placed)? else {
-            report.tables.push(target.up_to_date(millis(started)));
-            return Ok(());
-        };
-        let rows = Arc::new(AtomicU64::new(0));
-        self.progress.begin(Step::Build { table: model.table.clone(), rows: Arc::clone(&rows) });
-        let built = self.rebuild(&target, reason, &rows, report).await.map_err(placed)?;
+        let work = self.work(&target).await.map_err(placed)?;
+        let built = self.bring_up(&target, work, report).await.map_err(placed)?;
+        self.leave_at(&model.table, built.version, target.base).await.map_err(placed)?;
         report.tables.push(TableReport { milliseconds: millis(started), ..built });
         Ok(())
     }
 
-    async fn target<'a>(&self, model: &'a Model) -> Result<Target<'a>> {
-        let mut upstream = Vec::with_capacity(model.reads.len());
-        for table in &model.reads {
-            let snapshot = self
-                .lake
-                .require(table, At::Latest)
-                .await
-                .map_err(|e| e.hint("run the pipeline that fills it first"))?;
-            upstream.push(snapshot);
-        }
-        let schema = self.checked.schemas.get(&model.table).ok_or_else(|| {
-            Error::new(Kind::Bug, "the model was not planned").at("table", &model.table)
-        })?;
-        let spec = TableSpec {
-            name: model.table.clone(),
-            schema: Arc::clone(schema),
-            partition_by: model.partition_by.clone(),
-            description: model.description.clone(),
-            fingerprint: fingerprint(model, schema),
-        };
-        Ok(Target { model, spec, upstream, base: self.lake.snapshot(&model.table).await? })
-    }
-
-    /// Computes the table anew from all of its upstream rows.
-    async fn rebuild(
+    async fn bring_up(
         &self,
         target: &Target<'_>,
-        reason: String,
-        rows: &Arc<AtomicU64>,
+        work: Work,
+        report: &mut PipelineReport,
+    ) -> Result<TableReport> {
+        let (mut strategy, mut reason) = work.how(target.model);
+        let scope = match &work {
+            Work::Nothing => return Ok(target.report()),
+            Work::Full { .. } => Some(Scope::full(target)?),
+            Work::New { changed, .. } => self.scope_of_new(target, changed).await?,
+            Work::Touched { changed, uses, .. } => {
+                self.scope_of_touched(target, changed, uses).await?
+            }
+        };
+        let scope = match scope {
+            Some(scope) => scope,
+            None => {
+                reason = format!("{reason}: too many keys to hold them in memory");
+                strategy = Strategy::Full.as_str();
+                Scope::full(target)?
+            }
+        };
+        if scope.keys.as_ref().is_some_and(|keys| keys.count() == 0) {
+            return self.note_positions(target, scope.bytes_read).await;
+        }
+        let how = TableReport { strategy, reason, ..target.report() };
+        self.replace(target, scope, how, report).await
+    }
+
+    /// Computes the rows within `scope` and puts them in place of those that they replace.
+    async fn replace(
+        &self,
+        target: &Target<'_>,
+        mut scope: Scope,
+        how: TableReport,
         report: &mut PipelineReport,
     ) -> Result<TableReport> {
         let model = target.model;
-        let mut session = self.engine.session(target.catalog()?);
-        let mut plan = session.plan(&model.sql).await?;
-        if model.strategy == Strategy::Upsert {
-            let patient = self.engine.patient_session(target.catalog()?);
-            let newest = newest_only(&session, &patient, plan, &model.by).await?;
-            plan = newest.plan;
-            if newest.needs_patience {
-                session = patient;
-            }
-        }
-        let physical = self.dealt(model, session.physical(&plan).await?)?;
+        let seen = Arc::new(AtomicU64::new(0));
+        let rows = Arc::clone(&seen);
+        self.progress.begin(Step::Build { table: model.table.clone(), rows });
+        let (session, plan) = self.model_rows(target, &scope).await?;
+        let replaced = self.replaced(&session, target, &mut scope).await?;
+        let kept = match &replaced.kept {
+            Some(kept) => Some(session.physical(kept).await?),
+            None => None,
+        };
+        let rows = Rows { new: Some(session.physical(&plan).await?), kept, seen };
+        let seen = Arc::clone(&rows.seen);
         let judges = Arc::new(Judges::new(&session, model, &target.spec.schema)?);
         let mut quarantine = self.quarantine(&model.table)?;
-        let parts = 0..physical.output_partitioning().partition_count();
-        let streams = parts.map(|part| session.execute(&physical, part)).collect::<Result<_>>()?;
-        let written = self.write(target, streams, &judges, rows, &mut quarantine).await;
+        let outcome = self.write(&target.spec, &session, rows, &judges, &mut quarantine).await;
         report.expectations.extend(judges.report(model));
-        let written = written?;
+        let outcome = outcome?;
         if let Some((expectation, rows)) = judges.broken() {
             return Err(failed_expectation(&model.table, expectation, rows));
         }
-        let rows_quarantined = quarantine.rejected;
-        self.commit_rejected_rows(quarantine).await?;
         let mut built = TableReport {
-            strategy: Strategy::Full.as_str(),
-            rows_in: rows.load(Ordering::Relaxed),
-            rows_landed: written.rows,
-            rows_quarantined,
+            rows_in: seen.load(Ordering::Relaxed),
+            rows_landed: outcome.written.rows - outcome.kept,
+            rows_quarantined: quarantine.rejected,
             rows_dropped: judges.dropped(),
-            files_written: written.adds.len() as u64,
-            bytes_written: written.bytes,
-            rows: Some(written.rows),
-            reason,
-            ..target.up_to_date(0)
+            bytes_read: scope.bytes_read,
+            files_written: outcome.written.adds.len() as u64,
+            bytes_written: outcome.written.bytes,
+            ..how
         };
+        let replacing = match (&scope.keys, scope.is_append) {
+            (Some(keys), _) => Replacing::Keys(keys),
+            (None, true) => Replacing::Nothing(target),
+            (None, false) => Replacing::Everything,
+        };
+        self.commit_rejected_rows(quarantine, replacing).await?;
+        let written = outcome.written.rows;
         let change = Change {
-            adds: written.adds,
-            removal: Removal::Everything,
+            adds: outcome.written.adds,
+            removal: replaced.removal,
             positions: target.positions(),
-            notes: vec![
-                ("run_id", self.id.clone().into()),
-                ("strategy", built.strategy.into()),
-                ("reason", built.reason.clone().into()),
-            ],
+            notes: self.notes(&built),
+            ..Change::default()
         };
-        (built.version, built.rows_replaced) =
+        let (version, removed) =
             self.lake.commit(&target.spec, target.base.as_ref(), change).await?;
+        built.version = version;
+        built.rows_replaced = removed - outcome.kept;
+        let before = target.base.as_ref().map_or(Some(0), Snapshot::rows);
+        built.rows = before.map(|before| before - removed + written);
         Ok(built)
     }
 
-    /// The plan with its rows dealt to cores in the way that makes good files.
-    fn dealt(&self, model: &Model, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-        if plan.output_partitioning().partition_count() == 1 {
-            return Ok(plan);
-        }
-        // Each partition's files are open on one core only: open files cost memory.
-        if !model.partition_by.is_empty() {
-            let failed = |e| engine_error("cannot deal rows by partition", e);
-            let schema = plan.schema();
-            let columns = model.partition_by.iter().map(|name| col(name, &schema));
-            let columns = columns.collect::<Result<_, _>>().map_err(failed)?;
-            let dealt = Partitioning::Hash(columns, self.engine.cores());
-            return Ok(Arc::new(RepartitionExec::try_new(plan, dealt).map_err(failed)?));
-        }
-        // What BI tools load is best in few files; it is small as a rule.
-        if model.table.layer() == Layer::Gold {
-            return Ok(Arc::new(CoalescePartitionsExec::new(plan)));
-        }
-        Ok(plan)
+    /// What changed upstream does not matter to the model: only how far it has read is noted.
+    async fn note_positions(&self, target: &Target<'_>, bytes_read: u64) -> Result<TableReport> {
+        let reason = "what changed upstream does not matter to it".to_owned();
+        let mut report = TableReport { bytes_read, reason, ..target.report() };
+        let notes = self.notes(&report);
+        let change = Change { positions: target.positions(), notes, ..Change::default() };
+        (report.version, _) = self.lake.commit(&target.spec, target.base.as_ref(), change).await?;
+        Ok(report)
     }
 
-    /// Drains the streams on all cores, each judging and writing its own rows.
-    async fn write(
-        &self,
-        target: &Target<'_>,
-        streams: Vec<SendableRecordBatchStream>,
-        judges: &Arc<Judges>,
-        rows: &Arc<AtomicU64>,
-        quarantine: &mut Quarantine,
-    ) -> Result<Written> {
-        let (rejects, mut rejected) = tokio::sync::mpsc::channel(16);
-        let mut writers = JoinSet::new();
-        for stream in streams {
-            let writer = Writer {
-                sink: self.lake.sink(&target.spec)?,
-                spec: target.spec.clone(),
-                judges: Arc::clone(judges),
-                rows: Arc::clone(rows),
-                rejects: rejects.clone(),
-            };
-            writers.spawn(writer.drain(stream));
-        }
-        drop(rejects);
-        while let Some(records) = rejected.recv().await {
-            self.reject(quarantine, records).await?;
-        }
-        let mut written = Written::default();
-        while let Some(writer) = writers.join_next().await {
-            written.merge(
-                writer
-                    .map_err(|e| Error::new(Kind::Bug, "a writer ended by itself").because(e))??,
-            );
-        }
-        Ok(written)
+    fn notes(&self, report: &TableReport) -> Vec<(&'static str, serde_json::Value)> {
+        vec![
+            ("run_id", self.id.clone().into()),
+            ("strategy", report.strategy.into()),
+            ("reason", report.reason.clone().into()),
+        ]
     }
-}
-
-/// One core's part of a table.
-struct Writer {
-    sink: Sink,
-    spec: TableSpec,
-    judges: Arc<Judges>,
-    rows: Arc<AtomicU64>,
-    rejects: tokio::sync::mpsc::Sender<Vec<Rejected>>,
-}
-
-impl Writer {
-    async fn drain(mut self, mut stream: SendableRecordBatchStream) -> Result<Written> {
-        match self.write_all(&mut stream).await {
-            Ok(()) => self.sink.close().await,
-            Err(error) => {
-                self.sink.abort().await;
-                Err(error)
-            }
-        }
-    }
-
-    async fn write_all(&mut self, stream: &mut SendableRecordBatchStream) -> Result<()> {
-        let failed = |e| engine_error("cannot compute the rows of the model", e);
-        while let Some(batch) = stream.try_next().await.map_err(failed)? {
-            self.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
-            let judged = self.judges.judge(to_stored(&batch, &self.spec.schema)?)?;
-            if self.judges.broken().is_some() {
-                // The table will not be written, but the rest is judged, so that all is counted.
-                continue;
-            }
-            if !judged.rejected.is_empty() && self.rejects.send(judged.rejected).await.is_err() {
-                // The receiver met an error of its own, and that is the one that is reported.
-                return Ok(());
-            }
-            self.sink.write(&judged.kept).await?;
-        }
-        Ok(())
-    }
-}
-
-impl Target<'_> {
-    /// Why the table has to be built; nothing when it is up to date.
-    async fn reason_to_build(&self) -> Result<Option<String>> {
-        let Some(base) = &self.base else { return Ok(Some("there was no such table".into())) };
-        if base.fingerprint().as_deref() != Some(self.spec.fingerprint.as_str()) {
-            return Ok(Some("the model was changed".into()));
-        }
-        for upstream in &self.upstream {
-            let version = i64::try_from(upstream.version()).unwrap_or(i64::MAX);
-            match base.position_of(&position_id(upstream)).await? {
-                Some(seen) if seen == version => {}
-                Some(seen) => {
-                    return Ok(Some(format!(
-                        "{} went from version {seen} to {version}",
-                        upstream.name()
-                    )));
-                }
-                None => return Ok(Some(format!("{} was not read before", upstream.name()))),
-            }
-        }
-        Ok(None)
-    }
-
-    fn catalog(&self) -> Result<Arc<dyn datafusion::catalog::CatalogProvider>> {
-        let mut tables = Tables::default();
-        for upstream in &self.upstream {
-            tables.add(upstream.name().clone(), upstream.provider()?);
-        }
-        Ok(tables.into_catalog())
-    }
-
-    /// How far each upstream table was read.
-    fn positions(&self) -> Vec<(String, i64)> {
-        self.upstream
-            .iter()
-            .map(|upstream| {
-                (position_id(upstream), i64::try_from(upstream.version()).unwrap_or(i64::MAX))
-            })
-            .collect()
-    }
-
-    fn up_to_date(&self, milliseconds: u64) -> TableReport {
-        TableReport {
-            table: self.model.table.clone(),
-            strategy: "none",
-            reason: "nothing new upstream".into(),
-            rows_in: 0,
-            rows_landed: 0,
-            rows_replaced: 0,
-            rows_quarantined: 0,
-            rows_dropped: 0,
-            files_written: 0,
-            bytes_written: 0,
-            rows: self.base.as_ref().and_then(Snapshot::rows),
-            version: self.base.as_ref().map_or(0, Snapshot::version),
-            milliseconds,
-        }
-    }
-}
-
-/// Under which name a table remembers how far it has read `upstream`.
-fn position_id(upstream: &Snapshot) -> String {
-    format!("upstream/{}/{}", upstream.name(), upstream.id())
-}
-
-/// Changes when the model means something else than before: comments and layout do not count.
-fn fingerprint(model: &Model, schema: &arrow::datatypes::SchemaRef) -> String {
-    let mut hasher = blake3::Hasher::new();
-    let mut part = |text: &str| {
-        hasher.update(&(text.len() as u64).to_le_bytes());
-        hasher.update(text.as_bytes());
-    };
-    part(&model.normal_sql);
-    part(model.strategy.as_str());
-    model.by.iter().chain(&model.partition_by).for_each(|column| part(column));
-    for expectation in &model.expectations {
-        part(&expectation.name);
-        part(&expectation.check);
-        part(expectation.otherwise.as_str());
-    }
-    for field in schema.fields() {
-        part(field.name());
-        part(&field.data_type().to_string());
-    }
-    hasher.finalize().to_hex().to_string()
 }

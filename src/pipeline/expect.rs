@@ -9,7 +9,7 @@ use arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::physical_expr::PhysicalExpr;
 
-use crate::engine::{Session, engine_error};
+use crate::engine::{Session, engine_error, row_checksums};
 use crate::error::{Error, Kind, Result};
 use crate::project::{Expectation, Model, Outcome};
 
@@ -19,6 +19,8 @@ use super::quarantine::Rejected;
 /// The expectations of a model, ready to judge rows on several cores.
 pub(super) struct Judges {
     judges: Vec<Judge>,
+    /// Where the columns of the key are.
+    by: Vec<usize>,
     dropped: AtomicU64,
 }
 
@@ -57,7 +59,13 @@ impl Judges {
                 })
             })
             .collect::<Result<_>>()?;
-        Ok(Self { judges, dropped: AtomicU64::new(0) })
+        let by = model.by.iter().filter_map(|column| schema.index_of(column).ok()).collect();
+        Ok(Self { judges, by, dropped: AtomicU64::new(0) })
+    }
+
+    /// No expectations.
+    pub(super) fn none() -> Self {
+        Self { judges: Vec::new(), by: Vec::new(), dropped: AtomicU64::new(0) }
     }
 
     /// Judges `rows`. A row that several expectations reject goes where the first of them says,
@@ -78,7 +86,7 @@ impl Judges {
                     .and_then(|unsatisfied| and(&candidates, &unsatisfied))
                     .map_err(bug)?;
                 if outcome == Outcome::Quarantine {
-                    rejected.extend(judge.reject(&rows, &unsatisfied)?);
+                    rejected.extend(judge.reject(&rows, &unsatisfied, &self.by)?);
                 } else {
                     self.dropped.fetch_add(unsatisfied.true_count() as u64, Ordering::Relaxed);
                 }
@@ -154,8 +162,17 @@ impl Judge {
     }
 
     /// The rows of `mask`, ready for quarantine.
-    fn reject(&self, rows: &RecordBatch, mask: &BooleanArray) -> Result<Vec<Rejected>> {
+    fn reject(
+        &self,
+        rows: &RecordBatch,
+        mask: &BooleanArray,
+        by: &[usize],
+    ) -> Result<Vec<Rejected>> {
         let rows = filter_record_batch(rows, mask).map_err(bug)?;
+        let keys = match by {
+            [] => Vec::new(),
+            by => row_checksums(rows.project(by).map_err(bug)?.columns()).map_err(bug)?,
+        };
         let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
         writer.write(&rows).and_then(|()| writer.finish()).map_err(bug)?;
         let text = writer.into_inner();
@@ -182,6 +199,7 @@ impl Judge {
                     .map(|column| column.value(row).to_owned()),
                 position: at(&positions, row),
                 batch: at(&batches, row),
+                key: keys.get(row).copied(),
                 record: line.to_vec(),
             })
             .collect())

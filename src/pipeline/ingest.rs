@@ -6,12 +6,13 @@ use std::time::Instant;
 use tokio::task::JoinSet;
 
 use crate::error::{Error, Kind, Result};
-use crate::lake::{Change, Lake, Removal, Snapshot, TableSpec, Written};
+use crate::lake::{Change, Lake, Snapshot, TableSpec, Written};
 use crate::project::{Pipeline, Source};
 use crate::source::{
     Decoder, Feed, InputFile, Lineage, Quarantined, bronze_schema, discover, feed,
 };
 
+use super::batches::Batches;
 use super::quarantine::{Quarantine, Rejected};
 use super::{Run, SourceReport, Step, millis};
 
@@ -22,6 +23,8 @@ struct Landing<'a> {
     batch: i64,
     files: Vec<InputFile>,
     resumed: bool,
+    /// A batch that will never be landed, and of which nothing may stay in quarantine.
+    replaces: Option<i64>,
 }
 
 /// What the workers of a landing made of it together.
@@ -29,6 +32,26 @@ struct Landing<'a> {
 struct Landed {
     written: Written,
     rescued: u64,
+}
+
+/// What a source holds that is not in Bronze yet.
+pub(super) struct Pending {
+    application: String,
+    batches: Batches,
+    bronze: Option<Snapshot>,
+    /// A batch that an earlier run had planned and not finished, with its files.
+    pub resumed: Option<(i64, Vec<InputFile>)>,
+    /// A batch that will never be landed, because its files are not what they were.
+    abandoned: Option<i64>,
+    /// The files of the next batch.
+    pub files: Vec<InputFile>,
+}
+
+impl Pending {
+    /// The number of the next batch.
+    pub(super) fn next_batch(&self) -> i64 {
+        self.batches.newest + 1
+    }
 }
 
 impl Run {
@@ -43,46 +66,69 @@ impl Run {
     ) -> Result<()> {
         let placed = |e: Error| e.at("pipeline", &pipeline.name).at("source", source.table.name());
         let started = Instant::now();
-        let directory = root.join(&source.path);
+        let mut pending = self.pending(pipeline, source, root).await.map_err(placed)?;
+        let before = reports.len();
+        if let Some((batch, files)) = pending.resumed.take() {
+            let landing = Landing {
+                source,
+                application: &pending.application,
+                batch,
+                files,
+                resumed: true,
+                replaces: None,
+            };
+            reports.push(self.land(landing).await.map_err(placed)?);
+        }
+        let files = std::mem::take(&mut pending.files);
+        if !files.is_empty() {
+            let Pending { application, batches, abandoned, .. } = &pending;
+            let batch = self.plan_batch(application, batches, &files, *abandoned).await?;
+            let landing =
+                Landing { source, application, batch, files, resumed: false, replaces: *abandoned };
+            reports.push(self.land(landing).await.map_err(placed)?);
+        }
+        let version = match reports.get(before..).and_then(<[_]>::last) {
+            Some(landed) => landed.version,
+            None => {
+                let version = self.keep_shape(source, pending.bronze.as_ref()).await?;
+                reports.push(nothing_new(source, version, millis(started)));
+                version
+            }
+        };
+        self.leave_at(&source.table, version, pending.bronze).await
+    }
+
+    /// What of `source` is not in Bronze yet.
+    pub(super) async fn pending(
+        &self,
+        pipeline: &Pipeline,
+        source: &Source,
+        root: &Path,
+    ) -> Result<Pending> {
         let application = format!("{}/{}", pipeline.name, source.table.name());
-        let files = discover(&directory).map_err(placed)?;
+        let files = discover(&root.join(&source.path))?;
         let mut batches = self.batches(&application).await?;
         let bronze = self.lake.snapshot(&source.table).await?;
         let landed = match &bronze {
             Some(bronze) => bronze.position_of(&application).await?.unwrap_or(0),
             None => 0,
         };
-        let before = reports.len();
-        let mut abandoned = None;
+        let (mut resumed, mut abandoned) = (None, None);
         if batches.newest > landed {
             let batch = batches.newest;
             match batches.files_of(batch) {
-                Ok(files) => {
-                    let landing =
-                        Landing { source, application: &application, batch, files, resumed: true };
-                    reports.push(self.land(landing).await.map_err(placed)?);
-                }
+                Ok(files) => resumed = Some((batch, files)),
                 // Its files are not what they were, so it cannot be landed as it was planned; what
                 // is left of them becomes a part of the next batch.
                 Err(e) if matches!(e.kind(), Kind::Missing | Kind::Conflict) => {
                     batches.abandon(batch);
                     abandoned = Some(batch);
                 }
-                Err(e) => return Err(placed(e)),
+                Err(e) => return Err(e),
             }
         }
         let files = batches.new_among(&files);
-        if !files.is_empty() {
-            let batch = self.plan_batch(&application, &batches, &files, abandoned).await?;
-            let landing =
-                Landing { source, application: &application, batch, files, resumed: false };
-            reports.push(self.land(landing).await.map_err(placed)?);
-        }
-        if reports.len() == before {
-            let version = self.keep_shape(source, bronze.as_ref()).await?;
-            reports.push(nothing_new(source, version, millis(started)));
-        }
-        Ok(())
+        Ok(Pending { application, batches, bronze, resumed, abandoned, files })
     }
 
     async fn land(&self, landing: Landing<'_>) -> Result<SourceReport> {
@@ -111,7 +157,8 @@ impl Run {
         let mut quarantine = self.quarantine(&source.table)?;
         let landed = self.decode_all(source, &spec, lineage, &feed, &mut quarantine).await?;
         let rejected = quarantine.rejected;
-        self.commit_rejected_records(quarantine, landing.application, landing.batch).await?;
+        let Landing { application, batch, replaces, .. } = landing;
+        self.commit_rejected_records(quarantine, application, batch, replaces).await?;
         let mut report = SourceReport {
             batch: Some(landing.batch),
             resumed: landing.resumed,
@@ -127,13 +174,13 @@ impl Run {
         };
         let change = Change {
             adds: landed.written.adds,
-            removal: Removal::Nothing,
             positions: vec![(landing.application.to_owned(), landing.batch)],
             notes: vec![
                 ("run_id", self.id.clone().into()),
                 ("strategy", "append".into()),
                 ("reason", format!("batch {} of {files} files", landing.batch).into()),
             ],
+            ..Change::default()
         };
         (report.version, _) = self.lake.commit(&spec, base.as_ref(), change).await?;
         report.milliseconds = millis(started);
@@ -190,9 +237,8 @@ impl Run {
         }
         let change = Change {
             adds: Vec::new(),
-            removal: Removal::Nothing,
-            positions: Vec::new(),
             notes: vec![("run_id", self.id.clone().into())],
+            ..Change::default()
         };
         Ok(self.lake.commit(&spec, base, change).await?.0)
     }

@@ -9,7 +9,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 
 use crate::error::{Error, Kind, Result};
-use crate::lake::{Change, Removal, TableSpec};
+use crate::lake::{Change, TableSpec};
 use crate::name::TableName;
 use crate::runtime::Timestamp;
 
@@ -98,9 +98,8 @@ impl Run {
             let base = self.lake.snapshot(&spec.name).await?;
             let change = Change {
                 adds: written.adds.clone(),
-                removal: Removal::Nothing,
-                positions: Vec::new(),
                 notes: vec![("run_id", self.id.clone().into())],
+                ..Change::default()
             };
             match self.lake.commit(spec, base.as_ref(), change).await {
                 // Two runs that create the table at once: the second finds it the next time.
@@ -130,6 +129,8 @@ impl Run {
             ("records_read", Values::Count(vec![count(read)])),
             ("rows_landed", Values::Count(vec![count(landed)])),
             ("records_quarantined", Values::Count(vec![count(quarantined)])),
+            ("restarts", Values::Count(vec![count(report.restarts)])),
+            ("epoch", Values::Count(vec![report.epoch.and_then(count)])),
             ("tables_written", Values::Count(vec![count(written)])),
             ("error", Values::Text(vec![report.error_text.clone()])),
             ("clickwatch", Values::Text(vec![text(env!("CARGO_PKG_VERSION"))])),
@@ -185,6 +186,7 @@ impl Run {
                 counts(&|source| source.records_quarantined, &|table| table.rows_quarantined),
             ),
             ("rows_dropped", counts(&|_| 0, &|table| table.rows_dropped)),
+            ("bytes_read", counts(&|source| source.bytes_read, &|table| table.bytes_read)),
             ("files", counts(&|source| source.files_written, &|table| table.files_written)),
             ("bytes", counts(&|source| source.bytes_written, &|table| table.bytes_written)),
             ("milliseconds", counts(&|source| source.milliseconds, &|table| table.milliseconds)),

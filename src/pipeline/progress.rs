@@ -24,6 +24,16 @@ pub enum Step {
         /// Rows that came out of its SELECT so far.
         rows: Arc<AtomicU64>,
     },
+    /// Another run has won, and this one begins again with what that one has made.
+    StartOver {
+        /// What was lost.
+        because: String,
+    },
+    /// A table is compared with its rebuild.
+    Verify {
+        /// The table.
+        table: TableName,
+    },
 }
 
 /// Somebody who watches a run.

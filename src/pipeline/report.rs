@@ -51,6 +51,10 @@ pub struct PipelineReport {
     pub started_at: Timestamp,
     /// How long it took.
     pub milliseconds: u64,
+    /// How often it started over because another run had won.
+    pub restarts: u64,
+    /// The epoch that it published, if it did.
+    pub epoch: Option<u64>,
     /// The sources, in order.
     pub sources: Vec<SourceReport>,
     /// The models, in order.
@@ -117,6 +121,8 @@ pub struct TableReport {
     pub rows_quarantined: u64,
     /// Rows that an expectation left out.
     pub rows_dropped: u64,
+    /// Bytes of the files that were opened.
+    pub bytes_read: u64,
     /// The files that were written.
     pub files_written: u64,
     /// Their bytes.
@@ -167,6 +173,8 @@ impl PipelineReport {
             status: Status::Succeeded,
             started_at,
             milliseconds: 0,
+            restarts: 0,
+            epoch: None,
             sources: Vec::new(),
             tables: Vec::new(),
             expectations: Vec::new(),
@@ -186,6 +194,24 @@ impl PipelineReport {
         })
     }
 
+    /// Takes over what an earlier attempt of the same run wrote before it had to start over.
+    pub(super) fn continue_from(&mut self, earlier: Self) {
+        self.restarts = earlier.restarts + 1;
+        self.started_at = earlier.started_at;
+        self.milliseconds += earlier.milliseconds;
+        let own = std::mem::take(&mut self.sources);
+        self.sources = earlier.sources;
+        self.sources.retain(|source| source.batch.is_some());
+        self.sources.extend(own);
+        let own = std::mem::take(&mut self.tables);
+        self.tables = earlier.tables;
+        self.tables.retain(|table| table.strategy != "none");
+        self.tables.extend(own);
+        let own = std::mem::take(&mut self.expectations);
+        self.expectations = earlier.expectations;
+        self.expectations.extend(own);
+    }
+
     /// Whether any Bronze, Silver or Gold table has a new version.
     pub fn wrote_anything(&self) -> bool {
         self.sources.iter().any(|source| source.batch.is_some())
@@ -193,6 +219,9 @@ impl PipelineReport {
     }
 }
 
-fn as_text<S: serde::Serializer>(table: &TableName, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_text<S: serde::Serializer>(
+    table: &TableName,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_str(table)
 }

@@ -39,6 +39,11 @@ impl Memory {
         usize::try_from(self.0 / 5 * 2).unwrap_or(usize::MAX)
     }
 
+    /// What the keys that a run touches may hold.
+    pub fn for_keys(self) -> usize {
+        self.for_queries() / 8
+    }
+
     /// What raw bytes and their decoded rows may hold while a source is read.
     pub fn for_ingest(self) -> usize {
         usize::try_from(self.0 / 4).unwrap_or(usize::MAX)

@@ -1,0 +1,93 @@
+//! `clickwatch plan`
+
+use bytesize::ByteSize;
+use clap::Args;
+
+use crate::error::{Error, Kind, Result};
+use crate::pipeline::{ModelPlan, PipelinePlan, SourcePlan};
+
+use super::Context;
+use super::run::{Format, What};
+use super::text::{aligned, grouped};
+
+/// Says what a run would do: what is new upstream, what would be built and how, what would be built
+/// anew and why. Nothing is written.
+///
+/// Example: clickwatch plan --select silver.sessions+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    what: What,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) async fn run(context: Context<'_>, arguments: Arguments) -> Result<()> {
+    show(context, arguments.what, arguments.format).await
+}
+
+pub(super) async fn show(mut context: Context<'_>, what: What, format: Format) -> Result<()> {
+    let project = context.project()?;
+    let plans = context.runner()?.plan(&project, &what.into_options()).await?;
+    if format == Format::Json {
+        let text = serde_json::to_string_pretty(&plans)
+            .map_err(|e| Error::new(Kind::Bug, "cannot write down the plan").because(e))?;
+        return context.output.data(&text);
+    }
+    for plan in &plans {
+        let mut lines = vec![["table", "how", "files", "rows", "bytes", "why"].map(str::to_owned)];
+        lines.extend(plan.sources.iter().map(source_line));
+        lines.extend(plan.models.iter().map(model_line));
+        context.output.data(&aligned(&lines, &[0, 1, 5]))?;
+        context.output.data(&summary(plan))?;
+    }
+    Ok(())
+}
+
+fn source_line(source: &SourcePlan) -> [String; 6] {
+    let (how, why) = match (source.batch, source.resumed) {
+        (None, _) => ("none".to_owned(), "no new files".to_owned()),
+        (Some(batch), false) => (format!("batch {batch}"), "new files".to_owned()),
+        (Some(batch), true) => {
+            (format!("batch {batch}"), "an interrupted run had begun with it".to_owned())
+        }
+    };
+    [
+        source.table.to_string(),
+        how,
+        grouped(source.files),
+        String::new(),
+        ByteSize(source.bytes).display().iec().to_string(),
+        why,
+    ]
+}
+
+fn model_line(model: &ModelPlan) -> [String; 6] {
+    let versions = model
+        .upstream
+        .iter()
+        .map(|(table, seen, newest)| format!(" ({table}: version {seen} to {newest})"));
+    [
+        model.table.to_string(),
+        model.strategy.to_owned(),
+        grouped(model.files),
+        grouped(model.rows),
+        ByteSize(model.bytes).display().iec().to_string(),
+        format!("{}{}", model.reason, versions.collect::<String>()),
+    ]
+}
+
+fn summary(plan: &PipelinePlan) -> String {
+    let landing = plan.sources.iter().filter(|source| source.batch.is_some()).count();
+    let building = plan.models.iter().filter(|model| model.strategy != "none").count();
+    match (landing, building) {
+        (0, 0) => format!("{}: nothing to do", plan.pipeline),
+        _ => format!(
+            "{}: {landing} of {} sources to land, {building} of {} models to build; nothing was written",
+            plan.pipeline,
+            plan.sources.len(),
+            plan.models.len()
+        ),
+    }
+}

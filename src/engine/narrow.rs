@@ -1,0 +1,374 @@
+//! What of a model has to be computed anew when a table that it reads changes.
+//!
+//! A model that is kept up to date `by` some columns is asked, for each table that it reads, which
+//! columns of that table decide into which keys a row goes. The optimizer gives the proof: a filter
+//! `key = x` over the model that it can push down to `column = x` over the table says that rows with
+//! other values cannot matter to that key.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
+use async_trait::async_trait;
+use datafusion::catalog::{Session as CatalogSession, TableProvider};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result as DfResult, ScalarValue};
+use datafusion::datasource::TableType;
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, Operator,
+    TableProviderFilterPushDown, TableScan, ident, lit,
+};
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::error::Result;
+use crate::name::TableName;
+use crate::project::Model;
+
+use super::{Engine, Session, Tables, engine_error};
+
+/// How a change in a table finds the keys of a model that it touches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// These columns of the table hold the keys, in the order of `by`.
+    Keyed(Vec<String>),
+    /// The model, run over nothing but the changed rows of the table, yields the keys.
+    Linked,
+    /// There is no telling, for the reason given.
+    Opaque(String),
+}
+
+/// What a model wants of a table that it reads.
+#[derive(Clone, Debug)]
+pub struct Use {
+    /// How a change finds the touched keys.
+    pub reach: Reach,
+    /// The columns that matter to the model.
+    pub columns: Vec<String>,
+}
+
+/// What `model` wants of each table that it reads; `schemas` has the columns of all of these.
+pub async fn uses(
+    engine: &Engine,
+    model: &Model,
+    schemas: &HashMap<TableName, SchemaRef>,
+) -> Result<HashMap<TableName, Use>> {
+    let failed = |e| engine_error("cannot tell what a change of an upstream table touches", e);
+    let mut tables = Tables::default();
+    for (name, schema) in schemas {
+        tables.add(name.clone(), Arc::new(Probe(Arc::clone(schema))));
+    }
+    let session = engine.session(tables.into_catalog());
+    let plan = session.plan(&model.sql).await?;
+    let whole = session.optimized(&plan).map_err(failed)?;
+    let scans = scans(&whole).map_err(failed)?;
+    let keys = model.by.iter().map(|column| key_columns(&session, &plan, column));
+    let keys = keys.collect::<DfResult<Vec<_>>>().map_err(failed)?;
+    // A key that no table holds is computed from several rows, and then anything may touch it.
+    let unheld = model.by.iter().zip(&keys).find(|(_, holders)| holders.is_empty());
+    let mut uses = HashMap::new();
+    for (table, columns) in scans {
+        let held: Option<Vec<String>> =
+            keys.iter().map(|holders| holders.get(&table).cloned()).collect();
+        let reach = match (unheld, held) {
+            (Some((column, _)), _) => Reach::Opaque(format!("no table holds the key `{column}`")),
+            (None, Some(columns)) if !columns.is_empty() => Reach::Keyed(columns),
+            _ => match path_to(&whole, &table) {
+                Ok(_) => Reach::Linked,
+                Err(reason) => Reach::Opaque(reason),
+            },
+        };
+        uses.insert(table, Use { reach, columns });
+    }
+    Ok(uses)
+}
+
+/// Why `plan` cannot be computed from new rows alone, if it cannot: what sees several rows at once
+/// would have to see the old ones too.
+pub(super) fn row_by_row(plan: &LogicalPlan) -> std::result::Result<(), &'static str> {
+    let mut wrong = None;
+    let walked = plan.apply_with_subqueries(|node| {
+        wrong = match node {
+            LogicalPlan::Projection(_)
+            | LogicalPlan::Filter(_)
+            | LogicalPlan::SubqueryAlias(_)
+            | LogicalPlan::Unnest(_)
+            | LogicalPlan::Union(_)
+            | LogicalPlan::Sort(_)
+            | LogicalPlan::TableScan(_) => return Ok(TreeNodeRecursion::Continue),
+            LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_) => Some("groups rows"),
+            LogicalPlan::Window(_) => Some("compares rows in a window"),
+            LogicalPlan::Join(_) => Some("joins rows"),
+            LogicalPlan::Limit(_) => Some("takes only some of the rows"),
+            _ => Some("does more than pick and reshape rows"),
+        };
+        Ok(TreeNodeRecursion::Stop)
+    });
+    match (walked, wrong) {
+        (Ok(_), None) => Ok(()),
+        (_, reason) => Err(reason.unwrap_or("cannot be looked into")),
+    }
+}
+
+/// The tables that `plan` scans, with the columns that it reads of each.
+fn scans(plan: &LogicalPlan) -> DfResult<HashMap<TableName, Vec<String>>> {
+    let mut scans: HashMap<TableName, Vec<String>> = HashMap::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Some(table) = table_of(scan)
+        {
+            let columns = scans.entry(table).or_default();
+            for field in scan.projected_schema.fields() {
+                if !columns.contains(field.name()) {
+                    columns.push(field.name().clone());
+                }
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(scans)
+}
+
+fn table_of(scan: &TableScan) -> Option<TableName> {
+    let layer = scan.table_name.schema().unwrap_or("gold");
+    format!("{layer}.{}", scan.table_name.table()).parse().ok()
+}
+
+/// For each table all of whose scans hold the key `column` of `plan`, the column that does.
+fn key_columns(
+    session: &Session,
+    plan: &LogicalPlan,
+    column: &str,
+) -> DfResult<HashMap<TableName, String>> {
+    let field = plan.schema().field_with_unqualified_name(column)?;
+    let Some(value) = probe_value(field.data_type()) else { return Ok(HashMap::new()) };
+    let filtered = |filter: Expr| {
+        let plan = LogicalPlanBuilder::from(plan.clone()).filter(filter)?.build()?;
+        session.optimized(&plan)
+    };
+    let equal = filtered(ident(column).eq(lit(value.clone())))?;
+    let holders = holders(&equal, |filter| match filter {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+            match (left.as_ref(), right.as_ref()) {
+                (Expr::Column(column), Expr::Literal(literal, _))
+                | (Expr::Literal(literal, _), Expr::Column(column)) => {
+                    (*literal == value).then(|| column.name.clone())
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    })?;
+    // The rows of the key NULL must come from a column as well: behind an outer join they come from
+    // rows that have no partner, whatever their columns hold.
+    let null = filtered(ident(column).is_null())?;
+    let nullable = self::holders(&null, |filter| match filter {
+        Expr::IsNull(inner) => match inner.as_ref() {
+            Expr::Column(column) => Some(column.name.clone()),
+            _ => None,
+        },
+        _ => None,
+    })?;
+    let is_sound = nullable.iter().any(|(table, column)| holders.get(table) == Some(column));
+    Ok(if is_sound { holders } else { HashMap::new() })
+}
+
+/// The tables each of whose scans has a filter in which `of_filter` finds a column, always the same.
+fn holders(
+    plan: &LogicalPlan,
+    of_filter: impl Fn(&Expr) -> Option<String>,
+) -> DfResult<HashMap<TableName, String>> {
+    let mut holders: HashMap<TableName, Option<String>> = HashMap::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Some(table) = table_of(scan)
+        {
+            let found = scan.filters.iter().find_map(&of_filter);
+            let holder = holders.entry(table).or_insert_with(|| found.clone());
+            if *holder != found {
+                *holder = None;
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(holders.into_iter().filter_map(|(table, column)| Some((table, column?))).collect())
+}
+
+/// A value that no query contains by chance.
+fn probe_value(data_type: &DataType) -> Option<ScalarValue> {
+    Some(match data_type {
+        DataType::Utf8 => ScalarValue::Utf8(Some("\u{1}a key of nothing".into())),
+        DataType::LargeUtf8 => ScalarValue::LargeUtf8(Some("\u{1}a key of nothing".into())),
+        DataType::Utf8View => ScalarValue::Utf8View(Some("\u{1}a key of nothing".into())),
+        DataType::Int16 => ScalarValue::Int16(Some(-31_337)),
+        DataType::Int32 => ScalarValue::Int32(Some(-1_978_230_117)),
+        DataType::Int64 => ScalarValue::Int64(Some(-7_046_029_254_386_353)),
+        DataType::Date32 => ScalarValue::Date32(Some(-611_953)),
+        DataType::Timestamp(TimeUnit::Microsecond, zone) => {
+            ScalarValue::TimestampMicrosecond(Some(-7_046_029_254_386_353), zone.clone())
+        }
+        _ => return None,
+    })
+}
+
+/// Whether the one scan of `table` in `plan` lies below an aggregation; an error when a changed
+/// row of it may touch keys that the row itself does not lead to.
+fn path_to(plan: &LogicalPlan, table: &TableName) -> std::result::Result<Option<bool>, String> {
+    if let LogicalPlan::TableScan(scan) = plan {
+        return Ok((table_of(scan).as_ref() == Some(table)).then_some(false));
+    }
+    let mut found = None;
+    for (index, input) in plan.inputs().into_iter().enumerate() {
+        if let Some(aggregated) = path_to(input, table)? {
+            if found.is_some() {
+                return Err(format!("the model reads {table} more than once"));
+            }
+            found = Some((index, aggregated));
+        }
+    }
+    let Some((side, aggregated)) = found else { return Ok(None) };
+    match plan {
+        LogicalPlan::Projection(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Unnest(_)
+        | LogicalPlan::Union(_) => Ok(Some(aggregated)),
+        LogicalPlan::Filter(_) if !aggregated => Ok(Some(false)),
+        LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_) => Ok(Some(true)),
+        LogicalPlan::Join(join) if !aggregated && leads_on(join.join_type, side) => Ok(Some(false)),
+        _ => Err(format!("the model reads {table} below `{}`", plan.display())),
+    }
+}
+
+/// Whether every row of a join that depends on a row of the input `side` (0 is the left) is found
+/// by joining that row alone.
+fn leads_on(join_type: JoinType, side: usize) -> bool {
+    match join_type {
+        JoinType::Inner | JoinType::LeftSemi | JoinType::RightSemi => true,
+        JoinType::Left | JoinType::LeftAnti => side == 0,
+        JoinType::Right | JoinType::RightAnti => side == 1,
+        _ => false,
+    }
+}
+
+/// A table that is only planned over, and lets every filter come down to it.
+#[derive(Debug)]
+struct Probe(SchemaRef);
+
+#[async_trait]
+impl TableProvider for Probe {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.0)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> DfResult<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn CatalogSession,
+        _: Option<&Vec<usize>>,
+        _: &[Expr],
+        _: Option<usize>,
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        Err(DataFusionError::Internal("a probe has no rows".into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{Field, Schema};
+
+    use super::*;
+    use crate::project::{Expectation, Strategy};
+    use crate::runtime::Memory;
+
+    fn model(sql: &str, by: &[&str]) -> Model {
+        Model {
+            table: "gold.m".parse().unwrap(),
+            file: String::new(),
+            description: String::new(),
+            sql: sql.to_owned(),
+            normal_sql: String::new(),
+            reads: Vec::new(),
+            strategy: Strategy::Recompute,
+            by: by.iter().map(|column| (*column).to_owned()).collect(),
+            partition_by: Vec::new(),
+            expectations: Vec::<Expectation>::new(),
+            declared_at: (String::new(), 0),
+        }
+    }
+
+    async fn reach(sql: &str, by: &[&str], table: &str) -> Reach {
+        let engine = Engine::new(Memory::new(1 << 30).unwrap()).unwrap();
+        let schema = |columns: &[&str]| -> SchemaRef {
+            let fields = columns.iter().map(|name| Field::new(*name, DataType::Utf8, true));
+            Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+        };
+        let schemas = HashMap::from([
+            ("silver.s".parse().unwrap(), schema(&["day", "person", "page", "at"])),
+            ("silver.p".parse().unwrap(), schema(&["person", "first"])),
+        ]);
+        let uses = uses(&engine, &model(sql, by), &schemas).await.unwrap();
+        uses[&table.parse().unwrap()].reach.clone()
+    }
+
+    fn keyed(columns: &[&str]) -> Reach {
+        Reach::Keyed(columns.iter().map(|column| (*column).to_owned()).collect())
+    }
+
+    #[tokio::test]
+    async fn a_group_is_touched_by_the_rows_that_go_into_it() {
+        let sql = "SELECT day AS d, count(*) AS n FROM silver.s GROUP BY day";
+        assert_eq!(reach(sql, &["d"], "silver.s").await, keyed(&["day"]));
+        let sql = "WITH v AS (SELECT day, person, count(*) AS n FROM silver.s GROUP BY day, person)
+            SELECT day, count(*) AS n FROM v GROUP BY day HAVING count(*) > 1";
+        assert_eq!(reach(sql, &["day"], "silver.s").await, keyed(&["day"]));
+        let sql = "SELECT *, row_number() OVER (PARTITION BY day ORDER BY at) AS r FROM silver.s";
+        assert_eq!(reach(sql, &["day"], "silver.s").await, keyed(&["day"]));
+    }
+
+    #[tokio::test]
+    async fn what_looks_beyond_its_key_is_not_narrowed() {
+        for sql in [
+            "SELECT *, row_number() OVER (ORDER BY at) AS r FROM silver.s",
+            "SELECT * FROM silver.s ORDER BY at LIMIT 10",
+            "SELECT max(day) AS day, person FROM silver.s GROUP BY person",
+            "SELECT day, count(*) * 1.0 / (SELECT count(*) FROM silver.s) AS part FROM silver.s GROUP BY day",
+        ] {
+            let found = reach(sql, &["day"], "silver.s").await;
+            assert!(matches!(found, Reach::Opaque(_)), "{sql}: {found:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_joined_table_leads_to_the_keys_when_each_of_its_rows_does() {
+        let sql = "SELECT s.day, count(*) AS n FROM silver.s s JOIN silver.p p ON p.person = s.person GROUP BY s.day";
+        assert_eq!(reach(sql, &["day"], "silver.s").await, keyed(&["day"]));
+        assert_eq!(reach(sql, &["day"], "silver.p").await, Reach::Linked);
+        let both = "SELECT s.person, count(*) AS n FROM silver.s s JOIN silver.p p ON p.person = s.person GROUP BY s.person";
+        assert_eq!(reach(both, &["person"], "silver.p").await, keyed(&["person"]));
+        for sql in [
+            "SELECT s.day, count(p.first) AS n FROM silver.s s LEFT JOIN silver.p p ON p.person = s.person GROUP BY s.day",
+            "SELECT s.day, count(*) AS n FROM silver.s s WHERE s.person NOT IN (SELECT person FROM silver.p WHERE person IS NOT NULL) GROUP BY s.day",
+            "SELECT s.day, count(*) AS n FROM silver.s s JOIN (SELECT first, count(*) AS k FROM silver.p GROUP BY first) p ON p.k > length(s.page) GROUP BY s.day",
+        ] {
+            let found = reach(sql, &["day"], "silver.p").await;
+            assert!(matches!(found, Reach::Opaque(_)), "{sql}: {found:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_from_the_far_side_of_an_outer_join_is_not_trusted() {
+        let sql = "SELECT p.first, count(*) AS n FROM silver.s s LEFT JOIN silver.p p ON p.person = s.person GROUP BY p.first";
+        for table in ["silver.s", "silver.p"] {
+            assert!(matches!(reach(sql, &["first"], table).await, Reach::Opaque(_)), "{table}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What a run would do, without doing it.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::lake::{Changes, extent};
+use crate::name::TableName;
+use crate::project::{Model, Pipeline, Source, Strategy};
+use crate::source::InputFile;
+
+use super::Run;
+use super::report::as_text;
+use super::target::{Target, Work, version_of};
+
+/// What a run of one pipeline would do.
+#[derive(Clone, Debug, Serialize)]
+pub struct PipelinePlan {
+    /// The pipeline.
+    pub pipeline: String,
+    /// What would be landed.
+    pub sources: Vec<SourcePlan>,
+    /// What would be built, in this order.
+    pub models: Vec<ModelPlan>,
+}
+
+/// What would be landed from one source.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourcePlan {
+    /// The Bronze table.
+    #[serde(serialize_with = "as_text")]
+    pub table: TableName,
+    /// The number of the batch, when there is something to land.
+    pub batch: Option<i64>,
+    /// Whether an earlier run has begun with it.
+    pub resumed: bool,
+    /// Files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// What would be done with one model.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModelPlan {
+    /// The table.
+    #[serde(serialize_with = "as_text")]
+    pub table: TableName,
+    /// The strategy, or `none`.
+    pub strategy: &'static str,
+    /// Why.
+    pub reason: String,
+    /// The versions of changed upstream tables: name, the version read last, the newest.
+    pub upstream: Vec<(String, i64, i64)>,
+    /// Files that came to upstream tables or went from them.
+    pub files: u64,
+    /// Rows in those that came.
+    pub rows: u64,
+    /// Bytes of all of them.
+    pub bytes: u64,
+}
+
+/// What will have become of a table by the time it is read.
+enum Fate {
+    Changed,
+    Rebuilt,
+}
+
+impl Run {
+    /// What a run of `pipeline` would do.
+    pub(super) async fn plan(&self, pipeline: &Pipeline, root: &Path) -> Result<PipelinePlan> {
+        let mut fates = HashMap::new();
+        let mut sources = Vec::new();
+        for source in pipeline.sources.iter().filter(|one| self.selection.has(&one.table)) {
+            let placed =
+                |e: Error| e.at("pipeline", &pipeline.name).at("source", source.table.name());
+            let own = self.plan_source(pipeline, source, root).await.map_err(placed)?;
+            if own.batch.is_some() {
+                fates.insert(source.table.clone(), Fate::Changed);
+            }
+            sources.push(own);
+        }
+        let mut models = Vec::new();
+        for model in pipeline.models.iter().filter(|one| self.selection.has(&one.table)) {
+            models.push(self.plan_model(model, &mut fates).await?);
+        }
+        Ok(PipelinePlan { pipeline: pipeline.name.clone(), sources, models })
+    }
+
+    async fn plan_source(
+        &self,
+        pipeline: &Pipeline,
+        source: &Source,
+        root: &Path,
+    ) -> Result<SourcePlan> {
+        let pending = self.pending(pipeline, source, root).await?;
+        let next = (!pending.files.is_empty()).then(|| pending.next_batch());
+        let resumed = pending.resumed.as_ref();
+        let files: Vec<&InputFile> =
+            resumed.into_iter().flat_map(|(_, files)| files).chain(&pending.files).collect();
+        Ok(SourcePlan {
+            table: source.table.clone(),
+            batch: resumed.map(|(batch, _)| *batch).or(next),
+            resumed: resumed.is_some(),
+            files: files.len() as u64,
+            bytes: files.iter().map(|file| file.bytes).sum(),
+        })
+    }
+
+    async fn plan_model(
+        &self,
+        model: &Model,
+        fates: &mut HashMap<TableName, Fate>,
+    ) -> Result<ModelPlan> {
+        let mut plan = ModelPlan {
+            table: model.table.clone(),
+            strategy: "none",
+            reason: String::new(),
+            upstream: Vec::new(),
+            files: 0,
+            rows: 0,
+            bytes: 0,
+        };
+        let mut missing = None;
+        for table in &model.reads {
+            if self.state_if_any(table).await?.is_none() {
+                missing = Some(table);
+            }
+        }
+        let work = match missing {
+            Some(_) => Work::Full { reason: "there was no such table".into() },
+            None => {
+                let target = self.target(model).await?;
+                let work = self.work(&target).await?;
+                self.describe_work(&target, &work, &mut plan).await?;
+                work
+            }
+        };
+        (plan.strategy, plan.reason) = work.how(model);
+        let is_first = self.lake.snapshot(&model.table).await?.is_none();
+        self.foresee(model, &mut plan, fates, is_first);
+        Ok(plan)
+    }
+
+    /// Adds what the tables that a model reads will have become by then.
+    fn foresee(
+        &self,
+        model: &Model,
+        plan: &mut ModelPlan,
+        fates: &mut HashMap<TableName, Fate>,
+        is_first: bool,
+    ) {
+        let coming = model.reads.iter().filter_map(|read| Some((read, fates.get(read)?)));
+        let coming: Vec<_> = coming.collect();
+        let rebuilt = coming.iter().find(|(_, fate)| matches!(fate, Fate::Rebuilt));
+        if let (Some((table, _)), false) = (rebuilt, plan.strategy == Strategy::Full.as_str()) {
+            plan.strategy = Strategy::Full.as_str();
+            plan.reason = format!("{table} will be made anew");
+        } else if let (Some((table, _)), "none") = (coming.first(), plan.strategy) {
+            plan.strategy = model.strategy.as_str();
+            plan.reason = format!("{table} will have changed");
+        }
+        let is_remade = plan.strategy == Strategy::Full.as_str()
+            && (is_first
+                || self.refresh.reason(&model.table).is_some()
+                || plan.reason.contains("the model was changed"));
+        let fate = if is_remade || rebuilt.is_some() { Fate::Rebuilt } else { Fate::Changed };
+        if plan.strategy != "none" {
+            fates.insert(model.table.clone(), fate);
+        }
+    }
+
+    async fn describe_work(
+        &self,
+        target: &Target<'_>,
+        work: &Work,
+        plan: &mut ModelPlan,
+    ) -> Result<()> {
+        let changed: &[(usize, Changes)] = match work {
+            Work::New { changed, .. } | Work::Touched { changed, .. } => changed,
+            Work::Full { .. } => {
+                for upstream in &target.upstream {
+                    let (files, rows, bytes) = extent(&upstream.files()?);
+                    (plan.files, plan.rows) = (plan.files + files, plan.rows + rows);
+                    plan.bytes += bytes;
+                }
+                return Ok(());
+            }
+            Work::Nothing => return Ok(()),
+        };
+        let seen = target.seen().await?;
+        for (index, changes) in changed {
+            let Some(upstream) = target.upstream.get(*index) else { continue };
+            let (came, rows, bytes) = extent(&changes.added);
+            let (went, _, more) = extent(&changes.removed);
+            plan.files += came + went;
+            plan.rows += rows;
+            plan.bytes += bytes + more;
+            let before = seen.get(*index).copied().flatten().unwrap_or_default();
+            plan.upstream.push((upstream.name().to_string(), before, version_of(upstream)));
+        }
+        Ok(())
+    }
+}
