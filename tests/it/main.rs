@@ -4,9 +4,16 @@
 
 mod commands;
 mod generated;
+mod history;
+#[cfg(unix)]
+mod lake;
 mod layers;
 mod layouts;
 mod mistakes;
 mod models;
+mod oracle;
 mod runs;
 mod support;
+#[cfg(unix)]
+mod torture;
+mod traffic;

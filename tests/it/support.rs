@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
@@ -32,7 +33,12 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        let bench = Self { directory: tempfile::tempdir().unwrap() };
+        Self::with_directory(&std::env::temp_dir())
+    }
+
+    /// The same in a temporary directory inside of `parent`: on the disk that is to be tried.
+    pub(crate) fn with_directory(parent: &Path) -> Self {
+        let bench = Self { directory: tempfile::tempdir_in(parent).unwrap() };
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR"));
         copy(&shipped.join("pipelines"), &bench.path("pipelines"));
         copy(&shipped.join("sql"), &bench.path("sql"));
@@ -48,6 +54,12 @@ impl Bench {
     /// Where the shipped pipeline looks for sessions.
     pub(crate) fn landing(&self) -> PathBuf {
         self.path("sample_data/web_sessions")
+    }
+
+    /// Leaves everything where it is, for somebody to look at, and says where that is.
+    pub(crate) fn keep(&mut self) -> &Path {
+        self.directory.disable_cleanup(true);
+        self.directory.path()
     }
 
     /// Puts a file into the landing directory.
@@ -82,6 +94,14 @@ impl Bench {
         let (mut out, mut err) = (Buffer::default(), Buffer::default());
         let code = clickwatch::cli::main_with(all.into_iter().map(Into::into), &mut out, &mut err);
         Ended { code, out: out.text(), err: err.text() }
+    }
+
+    /// The real program on this project and lake; which command is for the caller to add.
+    pub(crate) fn process(&self) -> Command {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_clickwatch"));
+        process.args(["--memory", "512MiB", "--project"]).arg(self.directory.path());
+        process.arg("--lake").arg(self.path("lake"));
+        process
     }
 
     /// Runs the pipeline and gives its part of the report.
