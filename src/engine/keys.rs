@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::catalog::TableProvider;
 use datafusion::common::{Column, JoinType, NullEquality, ScalarValue};
 use datafusion::datasource::MemTable;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
@@ -106,9 +107,14 @@ impl Keys {
     }
 
     fn frame(&self, session: &Session) -> Result<DataFrame> {
-        let table = MemTable::try_new(self.rows.schema(), vec![vec![self.rows.clone()]])
+        session.table(self.clone().into_table()?)
+    }
+
+    /// The keys as a table.
+    pub fn into_table(self) -> Result<Arc<dyn TableProvider>> {
+        let table = MemTable::try_new(self.rows.schema(), vec![vec![self.rows]])
             .map_err(|e| engine_error("cannot hold keys in memory", e))?;
-        session.table(Arc::new(table))
+        Ok(Arc::new(table))
     }
 
     /// What to look for in files whose `columns`, in the order of the keys', hold keys. Texts are

@@ -64,7 +64,9 @@ pub struct ModelPlan {
 
 /// What will have become of a table by the time it is read.
 enum Fate {
+    /// Rows came or went, even if all did: who reads it looks which of them are different.
     Changed,
+    /// Its rows mean something else than before: who reads it begins anew.
     Rebuilt,
 }
 
@@ -166,7 +168,7 @@ impl Run {
             && (is_first
                 || self.refresh.reason(&model.table).is_some()
                 || plan.reason.contains("the model was changed"));
-        let fate = if is_remade || rebuilt.is_some() { Fate::Rebuilt } else { Fate::Changed };
+        let fate = if is_remade { Fate::Rebuilt } else { Fate::Changed };
         if plan.strategy != "none" {
             fates.insert(model.table.clone(), fate);
         }

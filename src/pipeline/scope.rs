@@ -28,6 +28,8 @@ pub(super) struct Scope {
     inputs: HashMap<TableName, Arc<dyn TableProvider>>,
     /// The keys whose rows are replaced; nothing when it is all of them.
     pub keys: Option<Keys>,
+    /// Whether the inputs are nothing but the rows that came, so that all of the model's rows count.
+    is_new: bool,
     /// Whether the rows of the model are added and nothing is replaced.
     pub is_append: bool,
     /// Bytes of the files that are opened.
@@ -95,7 +97,7 @@ impl Run {
         target: &Target<'_>,
         changed: &[Changed],
     ) -> Result<Option<Scope>> {
-        let mut scope = Scope::default();
+        let mut scope = Scope { is_new: true, ..Scope::default() };
         for (place, upstream) in target.upstream.iter().enumerate() {
             let own = changed.iter().find(|(index, _)| *index == place);
             scope.open(upstream, own.map_or(&[], |(_, changes)| &changes.added))?;
@@ -130,8 +132,15 @@ impl Run {
             let plan = match &usage.reach {
                 Reach::Keyed(columns) => moved_keys(&session, &moved, columns, &target.model.by)?,
                 _ => {
+                    // Held, so that a join knows how few they are.
                     let rows = changed_rows(&session, &moved)?;
-                    self.linked_keys(target, changed, *index, rows, &mut scope).await?
+                    let (schema, limit) = (upstream.schema(), self.memory.for_keys());
+                    match Keys::collect(&session, &rows, schema, limit).await? {
+                        Some(rows) => {
+                            self.linked_keys(target, changed, *index, rows, &mut scope).await?
+                        }
+                        None => return Ok(None),
+                    }
                 }
             };
             let frame = session.frame(plan);
@@ -171,14 +180,14 @@ impl Run {
         target: &Target<'_>,
         changed: &[Changed],
         index: usize,
-        rows: LogicalPlan,
+        rows: Keys,
         scope: &mut Scope,
     ) -> Result<LogicalPlan> {
+        let rows = rows.into_table()?;
         let mut inputs = Scope::default();
         for (place, upstream) in target.upstream.iter().enumerate() {
             if place == index {
-                let view = Arc::new(ViewTable::new(rows.clone(), None));
-                inputs.inputs.insert(upstream.name().clone(), view);
+                inputs.inputs.insert(upstream.name().clone(), Arc::clone(&rows));
                 continue;
             }
             let mut files = upstream.files()?;
@@ -220,7 +229,7 @@ impl Run {
                 session = patient;
             }
         }
-        if let Some(keys) = &scope.keys {
+        if let Some(keys) = scope.keys.as_ref().filter(|_| !scope.is_new) {
             plan = keys.among(&session, plan, &model.by)?;
         }
         Ok((session, plan))

@@ -5,6 +5,7 @@
 mod commands;
 mod generated;
 mod history;
+mod incremental;
 #[cfg(unix)]
 mod lake;
 mod layers;
