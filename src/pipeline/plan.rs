@@ -64,9 +64,9 @@ pub struct ModelPlan {
 
 /// What will have become of a table by the time it is read.
 enum Fate {
-    /// Rows came or went, even if all did: who reads it looks which of them are different.
+    /// Rows came or went: who reads it looks which of them are different.
     Changed,
-    /// Its rows mean something else than before: who reads it begins anew.
+    /// All of them did: who reads it begins anew.
     Rebuilt,
 }
 
@@ -141,37 +141,8 @@ impl Run {
             }
         };
         (plan.strategy, plan.reason) = work.how(model);
-        let is_first = self.lake.snapshot(&model.table).await?.is_none();
-        self.foresee(model, &mut plan, fates, is_first);
+        foresee(model, &mut plan, fates);
         Ok(plan)
-    }
-
-    /// Adds what the tables that a model reads will have become by then.
-    fn foresee(
-        &self,
-        model: &Model,
-        plan: &mut ModelPlan,
-        fates: &mut HashMap<TableName, Fate>,
-        is_first: bool,
-    ) {
-        let coming = model.reads.iter().filter_map(|read| Some((read, fates.get(read)?)));
-        let coming: Vec<_> = coming.collect();
-        let rebuilt = coming.iter().find(|(_, fate)| matches!(fate, Fate::Rebuilt));
-        if let (Some((table, _)), false) = (rebuilt, plan.strategy == Strategy::Full.as_str()) {
-            plan.strategy = Strategy::Full.as_str();
-            plan.reason = format!("{table} will be made anew");
-        } else if let (Some((table, _)), "none") = (coming.first(), plan.strategy) {
-            plan.strategy = model.strategy.as_str();
-            plan.reason = format!("{table} will have changed");
-        }
-        let is_remade = plan.strategy == Strategy::Full.as_str()
-            && (is_first
-                || self.refresh.reason(&model.table).is_some()
-                || plan.reason.contains("the model was changed"));
-        let fate = if is_remade { Fate::Rebuilt } else { Fate::Changed };
-        if plan.strategy != "none" {
-            fates.insert(model.table.clone(), fate);
-        }
     }
 
     async fn describe_work(
@@ -204,5 +175,24 @@ impl Run {
             plan.upstream.push((upstream.name().to_string(), before, version_of(upstream)));
         }
         Ok(())
+    }
+}
+
+/// Adds what the tables that a model reads will have become by then.
+fn foresee(model: &Model, plan: &mut ModelPlan, fates: &mut HashMap<TableName, Fate>) {
+    let coming = model.reads.iter().filter_map(|read| Some((read, fates.get(read)?)));
+    let coming: Vec<_> = coming.collect();
+    let rebuilt = coming.iter().find(|(_, fate)| matches!(fate, Fate::Rebuilt));
+    if let (Some((table, _)), false) = (rebuilt, plan.strategy == Strategy::Full.as_str()) {
+        plan.strategy = Strategy::Full.as_str();
+        plan.reason = format!("{table} will be made anew");
+    } else if let (Some((table, _)), "none") = (coming.first(), plan.strategy) {
+        plan.strategy = model.strategy.as_str();
+        plan.reason = format!("{table} will have changed");
+    }
+    let is_full = plan.strategy == Strategy::Full.as_str();
+    let fate = if is_full { Fate::Rebuilt } else { Fate::Changed };
+    if plan.strategy != "none" {
+        fates.insert(model.table.clone(), fate);
     }
 }

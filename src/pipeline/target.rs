@@ -173,6 +173,15 @@ impl Run {
                 return full(format!("{}, and {why}", describe(table, changes)));
             }
         }
+        // Telling what is different reads all that came and went, and then the touched keys again.
+        let (mut moved, mut whole) = (0, 0);
+        for (index, changes) in &changed {
+            moved += extent(changes.added.iter().chain(&changes.removed)).2;
+            whole += target.upstream.get(*index).map_or(0, |upstream| upstream.size().1);
+        }
+        if moved > whole {
+            return full(format!("{reason}: more than reading everything once"));
+        }
         Ok(Work::Touched { changed, uses, reason })
     }
 }

@@ -169,10 +169,7 @@ fn what_plan_says_is_what_run_does() {
     for model in changed["models"].as_array().unwrap() {
         let table = model["table"].as_str().unwrap();
         let done = entry(&report, table)["strategy"].clone();
-        // It reads what reads the sessions, and no page: it is looked at and left alone.
-        let expected =
-            if table == "gold.conversions" { ["recompute", "none"] } else { ["full"; 2] };
-        assert_eq!([model["strategy"].clone(), done], expected, "{table}");
+        assert_eq!([model["strategy"].clone(), done], ["full"; 2], "{table}");
     }
     let page = "SELECT DISTINCT page_url FROM silver.sessions";
     assert_eq!(bench.value(page), "productideapagex1top");
