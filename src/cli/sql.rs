@@ -62,7 +62,7 @@ impl Arguments {
         if !self.latest {
             let epoch = Epoch::read(engine, lake, self.epoch).await?;
             at.extend(
-                epoch.tables.into_iter().map(|(table, version)| (table, At::Version(version))),
+                epoch.tables.into_iter().map(|(table, one)| (table, At::Version(one.version))),
             );
         }
         at.extend(self.chosen());

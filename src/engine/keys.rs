@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
+use arrow::array::{AsArray as _, BooleanArray, RecordBatch, StringArray};
+use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, SchemaRef};
+use arrow::error::ArrowError;
 use datafusion::catalog::TableProvider;
 use datafusion::common::{Column, JoinType, NullEquality, ScalarValue};
 use datafusion::datasource::MemTable;
@@ -29,6 +30,37 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// These keys and, since a text partition column cannot tell an empty text from NULL, for each
+    /// key with one of these in such a column that with the other.
+    ///
+    /// Errors: `Bug` when a column of `partition_by` that is text is not.
+    pub fn with_twins(mut self, partition_by: &[String]) -> Result<Self> {
+        let failed = |e: ArrowError| Error::new(Kind::Bug, "cannot complete keys").because(e);
+        let schema = self.rows.schema();
+        for (index, field) in schema.fields().iter().enumerate() {
+            if *field.data_type() != DataType::Utf8 || !partition_by.contains(field.name()) {
+                continue;
+            }
+            let texts = self.rows.column(index).as_string::<i32>();
+            let is_blank: BooleanArray =
+                texts.iter().map(|text| Some(text.is_none_or(str::is_empty))).collect();
+            if is_blank.true_count() == 0 {
+                continue;
+            }
+            let blank = filter_record_batch(&self.rows, &is_blank).map_err(failed)?;
+            let texts = blank.column(index).as_string::<i32>();
+            let others: StringArray =
+                texts.iter().map(|text| text.is_none().then_some("")).collect();
+            let mut columns = blank.columns().to_vec();
+            if let Some(column) = columns.get_mut(index) {
+                *column = Arc::new(others);
+            }
+            let twins = RecordBatch::try_new(Arc::clone(&schema), columns).map_err(failed)?;
+            self.rows = concat_batches(&schema, [&self.rows, &twins]).map_err(failed)?;
+        }
+        Ok(self)
+    }
+
     /// The rows of `plan`, which are different from each other, as columns of `schema`; nothing
     /// when they take more than `limit` bytes.
     pub async fn collect(
@@ -46,7 +78,7 @@ impl Keys {
             if bytes > limit {
                 return Ok(None);
             }
-            batches.push(to_stored(&batch, schema)?);
+            batches.push(to_stored(&batch, schema, &[])?);
         }
         // Copied together: slices of one buffer would each be counted as all of it.
         let rows = concat_batches(schema, &batches).map_err(|e| failed(e.into()))?;
@@ -117,15 +149,19 @@ impl Keys {
         Ok(Arc::new(table))
     }
 
-    /// What to look for in files whose `columns`, in the order of the keys', hold keys. Texts are
-    /// looked for only in columns of `partition_by`: the log says too little about others.
+    /// What to look for in files whose `columns`, in the order of the keys', hold keys. Columns of
+    /// which the log says too little, or that have too many values, are left out.
     ///
     /// Errors: `Bug` when a key is no scalar.
     pub fn wanted(&self, columns: &[String], partition_by: &[String]) -> Result<Vec<Wanted>> {
         let mut wanted = Vec::new();
         for (column, array) in columns.iter().zip(self.rows.columns()) {
-            let is_text = matches!(array.data_type(), DataType::Utf8);
-            if is_text && !partition_by.contains(column) {
+            let is_told = match array.data_type() {
+                DataType::Date32 | DataType::Int16 | DataType::Int32 | DataType::Int64 => true,
+                DataType::Utf8 => partition_by.contains(column),
+                _ => false,
+            };
+            if !is_told {
                 continue;
             }
             let mut values = HashSet::new();

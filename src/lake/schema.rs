@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 
@@ -77,20 +77,39 @@ fn storable_type(data_type: &DataType) -> std::result::Result<DataType, String> 
     })
 }
 
-/// The rows of `batch` in the form that [`storable`] promised.
+/// The rows of `batch` in the form that [`storable`] promised. In text columns of `partition_by` an
+/// empty text becomes NULL, as which every reader of Delta would see it.
 ///
 /// Errors: `Data` for a value that the stored type cannot hold, as an unsigned count beyond BIGINT.
-pub fn to_stored(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+pub fn to_stored(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+    partition_by: &[String],
+) -> Result<RecordBatch> {
     let options = CastOptions { safe: false, ..CastOptions::default() };
     let mut columns = Vec::with_capacity(batch.num_columns());
     for (column, field) in batch.columns().iter().zip(schema.fields()) {
-        columns.push(match column.data_type() == field.data_type() {
+        let stored = match column.data_type() == field.data_type() {
             true => Arc::clone(column),
             false => cast_column(column, field, &options)?,
+        };
+        columns.push(match partition_by.contains(field.name()) {
+            true => without_empty_texts(stored),
+            false => stored,
         });
     }
     RecordBatch::try_new(Arc::clone(schema), columns)
         .map_err(|e| Error::new(Kind::Bug, "rows do not have the shape of their table").because(e))
+}
+
+fn without_empty_texts(column: ArrayRef) -> ArrayRef {
+    let Some(texts) = column.as_string_opt::<i32>() else { return column };
+    let has_empty = texts.iter().any(|text| text == Some(""));
+    if !has_empty {
+        return column;
+    }
+    let filled = texts.iter().map(|text| text.filter(|text| !text.is_empty()));
+    Arc::new(filled.collect::<StringArray>())
 }
 
 fn cast_column(column: &ArrayRef, field: &Field, options: &CastOptions<'_>) -> Result<ArrayRef> {

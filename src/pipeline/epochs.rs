@@ -11,7 +11,7 @@ use datafusion::common::ScalarValue;
 
 use crate::engine::{Engine, Tables, engine_error};
 use crate::error::{Error, Kind, Result};
-use crate::lake::{Change, Lake, Wanted};
+use crate::lake::{Change, Lake, Snapshot, Wanted};
 use crate::name::{Layer, TableName};
 use crate::project::Pipeline;
 
@@ -29,8 +29,17 @@ const ATTEMPTS: usize = 20;
 pub struct Epoch {
     /// Its number, from 1; 0 when nothing was published yet.
     pub number: u64,
-    /// The version of each Bronze, Silver and Gold table.
-    pub tables: BTreeMap<TableName, u64>,
+    /// The state of each Bronze, Silver and Gold table.
+    pub tables: BTreeMap<TableName, Published>,
+}
+
+/// The state of a table in an epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The version.
+    pub version: u64,
+    /// What tells the table from another one that was created in its place.
+    pub table_id: String,
 }
 
 impl Epoch {
@@ -60,16 +69,20 @@ impl Epoch {
         tables.add(table, snapshot.provider_of(&files)?);
         let session = engine.session(tables.into_catalog());
         let failed = |e| engine_error("cannot read the epochs", e);
-        let sql = format!("SELECT table_name, version FROM ops.epochs WHERE epoch = {wanted}");
+        let sql =
+            format!("SELECT table_name, version, table_id FROM ops.epochs WHERE epoch = {wanted}");
         let batches = session.query(&sql).await?.collect().await.map_err(failed)?;
         let mut epoch = Self { number: u64::try_from(wanted).unwrap_or(0), ..Self::default() };
         for batch in &batches {
             let names = batch.column(0).as_string::<i32>();
             let versions = batch.column(1).as_primitive::<Int64Type>();
-            for (name, version) in names.iter().zip(versions) {
+            let ids = batch.column(2).as_string::<i32>();
+            for ((name, version), id) in names.iter().zip(versions).zip(ids) {
                 let name = name.and_then(|name| name.parse().ok());
                 let version = version.and_then(|version| u64::try_from(version).ok());
-                epoch.tables.extend(name.zip(version));
+                let table_id = id.unwrap_or_default().to_owned();
+                let state = version.map(|version| Published { version, table_id });
+                epoch.tables.extend(name.zip(state));
             }
         }
         if epoch.tables.is_empty() { Err(missing(newest)) } else { Ok(epoch) }
@@ -86,16 +99,20 @@ impl Run {
         let Some(own) = self.closed_set(pipeline).await? else { return Ok(None) };
         for _ in 0..ATTEMPTS {
             let newest = Epoch::read(&self.engine, &self.lake, None).await?;
-            let known = |table: &TableName| newest.tables.get(table).copied();
-            if own.iter().all(|(table, version)| known(table) >= Some(*version)) {
+            // Versions compare only as long as it is the same table.
+            let known = |table: &TableName, own: &Published| {
+                let known = newest.tables.get(table).filter(|known| known.table_id == own.table_id);
+                known.map(|known| known.version)
+            };
+            if own.iter().all(|(table, own)| known(table, own) >= Some(own.version)) {
                 return Ok(None);
             }
-            let ahead = own.iter().find(|(table, version)| known(table) > Some(**version));
+            let ahead = own.iter().find(|(table, own)| known(table, own) > Some(own.version));
             if let Some((table, _)) = ahead {
                 return Err(Self::overtaken(table));
             }
             let mut tables = newest.tables;
-            tables.extend(own.iter().map(|(table, version)| (table.clone(), *version)));
+            tables.extend(own.clone());
             let epoch = Epoch { number: newest.number + 1, tables };
             match self.write_epoch(&epoch, &pipeline.name).await {
                 Err(e) if e.kind() == Kind::Conflict => {}
@@ -106,11 +123,14 @@ impl Run {
     }
 
     /// The versions of the tables of `pipeline`, if each model was built from exactly these.
-    async fn closed_set(&self, pipeline: &Pipeline) -> Result<Option<BTreeMap<TableName, u64>>> {
+    async fn closed_set(
+        &self,
+        pipeline: &Pipeline,
+    ) -> Result<Option<BTreeMap<TableName, Published>>> {
         let mut own = BTreeMap::new();
         for source in &pipeline.sources {
             let Some(state) = self.state_if_any(&source.table).await? else { return Ok(None) };
-            own.insert(source.table.clone(), state.version());
+            own.insert(source.table.clone(), published(&state));
         }
         for model in &pipeline.models {
             let Some(state) = self.state_if_any(&model.table).await? else { return Ok(None) };
@@ -121,7 +141,7 @@ impl Run {
                     return Ok(None);
                 }
             }
-            own.insert(model.table.clone(), state.version());
+            own.insert(model.table.clone(), published(&state));
         }
         own.retain(|table, _| table.layer() != Layer::Ops);
         Ok(Some(own))
@@ -130,10 +150,12 @@ impl Run {
     async fn write_epoch(&self, epoch: &Epoch, pipeline: &str) -> Result<()> {
         let length = epoch.tables.len();
         let number = count(epoch.number);
+        let states = || epoch.tables.values();
         let columns = vec![
             ("epoch", Values::Count(vec![number; length])),
             ("table_name", Values::Text(epoch.tables.keys().map(text).collect())),
-            ("version", Values::Count(epoch.tables.values().map(|one| count(*one)).collect())),
+            ("version", Values::Count(states().map(|one| count(one.version)).collect())),
+            ("table_id", Values::Text(states().map(|one| text(&one.table_id)).collect())),
             ("pipeline", Values::Text(vec![text(pipeline); length])),
             ("run_id", Values::Text(vec![text(&self.id); length])),
             ("published_at", Values::Instant(vec![Some(self.clock.now()); length])),
@@ -163,4 +185,8 @@ impl Run {
         };
         self.lake.commit(&spec, base.as_ref(), change).await.map(drop)
     }
+}
+
+fn published(state: &Snapshot) -> Published {
+    Published { version: state.version(), table_id: state.id() }
 }

@@ -36,7 +36,7 @@ use crate::project::{Pipeline, Project};
 use crate::runtime::{Clock, Memory, Stop, Timestamp};
 
 pub use compact::Compacted;
-pub use epochs::Epoch;
+pub use epochs::{Epoch, Published};
 pub use plan::{ModelPlan, PipelinePlan, SourcePlan};
 pub use progress::{Progress, Step};
 pub use report::{ExpectationReport, PipelineReport, Report, SourceReport, Status, TableReport};

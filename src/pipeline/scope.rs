@@ -209,7 +209,8 @@ impl Run {
         plan: LogicalPlan,
     ) -> Result<Option<Keys>> {
         let limit = self.memory.for_keys();
-        Keys::collect(session, &plan, &key_schema(target), limit).await
+        let keys = Keys::collect(session, &plan, &key_schema(target), limit).await?;
+        keys.map(|keys| keys.with_twins(&target.spec.partition_by)).transpose()
     }
 
     /// The rows that the model yields within `scope`, and the session that can execute them.
@@ -252,11 +253,13 @@ impl Run {
         };
         let model = target.model;
         let partition_by = base.partition_by();
-        let mut files = base.files_where(&keys.wanted(&model.by, &partition_by)?)?;
+        let wanted = keys.wanted(&model.by, &partition_by)?;
+        let mut files = base.files_where(&wanted)?;
         if files.is_empty() {
             return Ok(nothing);
         }
-        if model.by == partition_by {
+        // When the partition is the key, and each is looked for, all of a file goes.
+        if model.by == partition_by && wanted.len() == model.by.len() {
             return Ok(Replaced { removal: Removal::Files(files), kept: None });
         }
         scope.bytes_read += extent(&files).2;

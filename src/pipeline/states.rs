@@ -17,15 +17,18 @@ impl Run {
         if let Some(state) = self.known(table) {
             return Ok(state);
         }
-        let at = match self.epoch.tables.get(table) {
-            Some(version) if !self.own.contains(table) => At::Version(*version),
-            _ => At::Latest,
-        };
-        let state = self
+        let newest = self
             .lake
-            .require(table, at)
+            .require(table, At::Latest)
             .await
             .map_err(|e| e.hint("run the pipeline that fills it first"))?;
+        let published = self.epoch.tables.get(table).filter(|_| !self.own.contains(table));
+        let state = match published.filter(|published| published.table_id == newest.id()) {
+            Some(published) if published.version < newest.version() => {
+                self.lake.require(table, At::Version(published.version)).await?
+            }
+            _ => newest,
+        };
         self.keep(state.clone());
         Ok(state)
     }

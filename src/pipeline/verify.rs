@@ -134,7 +134,8 @@ impl Run {
         let session = self.engine.session(Tables::default().into_catalog());
         let rows = session.table(base.provider()?)?.into_unoptimized_plan();
         let rows = filtered(&session, rows, filter.as_ref())?;
-        let actual = parts_of(&session, &rows, &columns, |batch| to_stored(&batch, base.schema()));
+        let actual =
+            parts_of(&session, &rows, &columns, |batch| to_stored(&batch, base.schema(), &[]));
         let actual = actual.await?;
         finding.rows = actual.values().map(|(rows, _)| rows).sum();
         let names = actual.keys().chain(expected.keys()).collect::<std::collections::BTreeSet<_>>();
@@ -192,7 +193,8 @@ impl Run {
         let plan = filtered(&session, plan, filter)?;
         let schema = &target.spec.schema;
         let judges = Judges::new(&session, target.model, schema)?;
-        let stored = |batch: RecordBatch| Ok(judges.judge(to_stored(&batch, schema)?)?.kept);
+        let as_stored = |batch: &RecordBatch| to_stored(batch, schema, &target.spec.partition_by);
+        let stored = |batch: RecordBatch| Ok(judges.judge(as_stored(&batch)?)?.kept);
         parts_of(&session, &plan, columns, stored).await
     }
 

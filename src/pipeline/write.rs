@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arrow::array::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::expressions::col;
@@ -146,7 +147,7 @@ impl Writer {
         let failed = |e| engine_error("cannot compute the rows of the model", e);
         while let Some(batch) = stream.try_next().await.map_err(failed)? {
             self.seen.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
-            let judged = self.judges.judge(to_stored(&batch, &self.spec.schema)?)?;
+            let judged = self.judges.judge(self.stored(&batch)?)?;
             if self.judges.broken().is_some() {
                 // The table will not be written, but the rest is judged, so that all is counted.
                 continue;
@@ -160,11 +161,15 @@ impl Writer {
         Ok(())
     }
 
+    fn stored(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        to_stored(batch, &self.spec.schema, &self.spec.partition_by)
+    }
+
     async fn write_kept(&mut self, mut stream: SendableRecordBatchStream) -> Result<()> {
         let failed = |e| engine_error("cannot read the rows that stay", e);
         while let Some(batch) = stream.try_next().await.map_err(failed)? {
             self.kept += batch.num_rows() as u64;
-            self.sink.write(&to_stored(&batch, &self.spec.schema)?).await?;
+            self.sink.write(&self.stored(&batch)?).await?;
         }
         Ok(())
     }

@@ -349,3 +349,22 @@ fn a_table_that_was_tampered_with_is_found_and_mended() {
     bench.command(&["verify"]).ok();
     assert_eq!(bench.value("SELECT max(epoch) FROM ops.epochs"), 2);
 }
+
+#[test]
+fn a_table_that_was_thrown_away_is_built_and_published_again() {
+    let bench = Bench::new();
+    first_load(&bench);
+    for number in 90..93 {
+        bench.land(&format!("{number}.json"), of_new_day(number));
+        bench.run();
+    }
+    let before = bench.content("gold.conversions");
+    for table in ["gold/conversions", "silver/visit_count"] {
+        fs::remove_dir_all(bench.path("lake").join(table)).unwrap();
+    }
+    let report = bench.run();
+    assert_eq!(entry(&report, "gold.conversions")["reason"], "there was no such table");
+    assert_eq!(report["epoch"], 5);
+    assert_eq!(bench.content("gold.conversions"), before);
+    bench.command(&["verify"]).ok();
+}

@@ -115,7 +115,7 @@ impl Models {
         let batches = session.frame(plan).collect().await.map_err(refused)?;
         let rows = batches
             .iter()
-            .map(|batch| to_stored(batch, &schema))
+            .map(|batch| to_stored(batch, &schema, &[]))
             .collect::<Result<_, _>>()
             .map_err(refused)?;
         self.tables.insert(table, (schema, rows));
