@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::{DFSchema, DataFusionError, SchemaError};
 use datafusion::datasource::empty::EmptyTable;
@@ -123,6 +123,7 @@ fn check_columns(model: &Model, schema: &SchemaRef) -> Vec<Problem> {
             });
         }
     }
+    problems.extend(check_types(model, schema));
     let missing: Vec<_> =
         LINEAGE.iter().filter(|column| !names.contains(*column)).copied().collect();
     if model.strategy == Strategy::Upsert && !missing.is_empty() {
@@ -136,6 +137,37 @@ fn check_columns(model: &Model, schema: &SchemaRef) -> Vec<Problem> {
             ),
             hint: Some(format!("add {list} to the SELECT")),
         });
+    }
+    problems
+}
+
+/// Keys must compare as they are stored, and partitions be spelled in paths.
+fn check_types(model: &Model, schema: &SchemaRef) -> Vec<Problem> {
+    let (file, line) = model.declared_at.clone();
+    let problem = |message: String, hint: &str| Problem {
+        file: file.clone(),
+        line,
+        column: 0,
+        message,
+        hint: Some(hint.to_owned()),
+    };
+    let of_type = |column: &String| Some(schema.field_with_name(column).ok()?.data_type().clone());
+    let is_exact = |data_type: &DataType| {
+        !data_type.is_nested() && !data_type.is_floating() && *data_type != DataType::Binary
+    };
+    let mut problems = Vec::new();
+    for (columns, what) in [(&model.by, "a key"), (&model.partition_by, "a partition")] {
+        for column in columns {
+            if of_type(column).is_some_and(|data_type| !is_exact(&data_type)) {
+                let message = format!("`{}`: `{column}` cannot be {what}", model.table);
+                problems.push(problem(message, "use a text, a number without fraction, a day"));
+            }
+        }
+    }
+    let is_partition = |field: &Arc<Field>| model.partition_by.contains(field.name());
+    if !model.partition_by.is_empty() && schema.fields().iter().all(is_partition) {
+        let message = format!("`{}` has no column besides its partitions", model.table);
+        problems.push(problem(message, "drop one from partition-by"));
     }
     problems
 }

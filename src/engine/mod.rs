@@ -19,7 +19,7 @@ pub use catalog::{LakeCatalog, Tables};
 pub use check::{Checked, check};
 pub use checksum::row_checksums;
 pub use keys::Keys;
-pub use narrow::{Reach, Use, uses};
+pub use narrow::{Reach, Use, passed_on, uses};
 pub use newest::{LINEAGE, Newest, newest_only};
 pub use session::{Engine, Session};
 pub use touched::{Moved, changed_rows, moved_keys};

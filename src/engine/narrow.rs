@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use datafusion::catalog::{Session as CatalogSession, TableProvider};
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result as DfResult, ScalarValue};
 use datafusion::datasource::TableType;
 use datafusion::logical_expr::{
@@ -44,6 +44,9 @@ pub struct Use {
     pub reach: Reach,
     /// The columns that matter to the model.
     pub columns: Vec<String>,
+    /// Whether seeing a row of the table twice, or one that is gone, can only add to what the model
+    /// yields.
+    pub is_plain: bool,
 }
 
 /// What `model` wants of each table that it reads; `schemas` has the columns of all of these.
@@ -61,25 +64,57 @@ pub async fn uses(
     let plan = session.plan(&model.sql).await?;
     let whole = session.optimized(&plan).map_err(failed)?;
     let scans = scans(&whole).map_err(failed)?;
-    let keys = model.by.iter().map(|column| key_columns(&session, &plan, column));
+    let outside = tables_outside_of_subqueries(&whole).map_err(failed)?;
+    let keys = model.by.iter().map(|column| key_columns(&session, &plan, &scans, column));
     let keys = keys.collect::<DfResult<Vec<_>>>().map_err(failed)?;
     // A key that no table holds is computed from several rows, and then anything may touch it.
     let unheld = model.by.iter().zip(&keys).find(|(_, holders)| holders.is_empty());
     let mut uses = HashMap::new();
-    for (table, columns) in scans {
+    for (table, Scans { columns, .. }) in scans {
         let held: Option<Vec<String>> =
             keys.iter().map(|holders| holders.get(&table).cloned()).collect();
-        let reach = match (unheld, held) {
-            (Some((column, _)), _) => Reach::Opaque(format!("no table holds the key `{column}`")),
-            (None, Some(columns)) if !columns.is_empty() => Reach::Keyed(columns),
-            _ => match path_to(&whole, &table) {
-                Ok(_) => Reach::Linked,
-                Err(reason) => Reach::Opaque(reason),
-            },
+        let path = match outside.get(&table) {
+            Some(true) => path_to(&whole, &table).map(drop),
+            _ => Err(format!("the model reads {table} in a subquery")),
         };
-        uses.insert(table, Use { reach, columns });
+        let is_plain = path.is_ok();
+        let reach = match (unheld, held, path) {
+            (Some((column, _)), _, _) => {
+                Reach::Opaque(format!("no table holds the key `{column}`"))
+            }
+            (None, Some(columns), _) if !columns.is_empty() => Reach::Keyed(columns),
+            (None, _, Ok(())) => Reach::Linked,
+            (None, _, Err(reason)) => Reach::Opaque(reason),
+        };
+        uses.insert(table, Use { reach, columns, is_plain });
     }
     Ok(uses)
+}
+
+/// The table's own columns, by name, whose values `plan` passes on unchanged under the names of
+/// `columns`; nothing if one of them is something else.
+pub async fn passed_on(
+    engine: &Engine,
+    model: &Model,
+    schemas: &HashMap<TableName, SchemaRef>,
+    table: &TableName,
+    columns: &[&str],
+) -> Result<bool> {
+    let failed = |e| engine_error("cannot tell where a column comes from", e);
+    let mut tables = Tables::default();
+    for (name, schema) in schemas {
+        tables.add(name.clone(), Arc::new(Probe(Arc::clone(schema))));
+    }
+    let session = engine.session(tables.into_catalog());
+    let plan = session.plan(&model.sql).await?;
+    let scans = scans(&session.optimized(&plan).map_err(failed)?).map_err(failed)?;
+    for column in columns {
+        let holders = key_columns(&session, &plan, &scans, column).map_err(failed)?;
+        if holders.get(table).map(String::as_str) != Some(*column) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Why `plan` cannot be computed from new rows alone, if it cannot: what sees several rows at once
@@ -92,13 +127,19 @@ pub(super) fn row_by_row(plan: &LogicalPlan) -> std::result::Result<(), &'static
             | LogicalPlan::Filter(_)
             | LogicalPlan::SubqueryAlias(_)
             | LogicalPlan::Unnest(_)
-            | LogicalPlan::Union(_)
-            | LogicalPlan::Sort(_)
-            | LogicalPlan::TableScan(_) => return Ok(TreeNodeRecursion::Continue),
+            | LogicalPlan::Union(_) => return Ok(TreeNodeRecursion::Continue),
+            LogicalPlan::Sort(sort) if sort.fetch.is_none() => {
+                return Ok(TreeNodeRecursion::Continue);
+            }
+            LogicalPlan::TableScan(scan) if scan.fetch.is_none() => {
+                return Ok(TreeNodeRecursion::Continue);
+            }
             LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_) => Some("groups rows"),
             LogicalPlan::Window(_) => Some("compares rows in a window"),
             LogicalPlan::Join(_) => Some("joins rows"),
-            LogicalPlan::Limit(_) => Some("takes only some of the rows"),
+            LogicalPlan::Limit(_) | LogicalPlan::Sort(_) | LogicalPlan::TableScan(_) => {
+                Some("takes only some of the rows")
+            }
             _ => Some("does more than pick and reshape rows"),
         };
         Ok(TreeNodeRecursion::Stop)
@@ -109,17 +150,27 @@ pub(super) fn row_by_row(plan: &LogicalPlan) -> std::result::Result<(), &'static
     }
 }
 
-/// The tables that `plan` scans, with the columns that it reads of each.
-fn scans(plan: &LogicalPlan) -> DfResult<HashMap<TableName, Vec<String>>> {
-    let mut scans: HashMap<TableName, Vec<String>> = HashMap::new();
+/// How a plan reads one table.
+#[derive(Clone, Debug, Default)]
+struct Scans {
+    /// The columns that it reads, each once.
+    columns: Vec<String>,
+    /// How often it reads the table.
+    count: usize,
+}
+
+/// The tables that `plan` scans.
+fn scans(plan: &LogicalPlan) -> DfResult<HashMap<TableName, Scans>> {
+    let mut scans: HashMap<TableName, Scans> = HashMap::new();
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node
             && let Some(table) = table_of(scan)
         {
-            let columns = scans.entry(table).or_default();
+            let own = scans.entry(table).or_default();
+            own.count += 1;
             for field in scan.projected_schema.fields() {
-                if !columns.contains(field.name()) {
-                    columns.push(field.name().clone());
+                if !own.columns.contains(field.name()) {
+                    own.columns.push(field.name().clone());
                 }
             }
         }
@@ -128,15 +179,38 @@ fn scans(plan: &LogicalPlan) -> DfResult<HashMap<TableName, Vec<String>>> {
     Ok(scans)
 }
 
+/// For each table whether all of its scans are outside of subqueries that are left in expressions.
+fn tables_outside_of_subqueries(plan: &LogicalPlan) -> DfResult<HashMap<TableName, bool>> {
+    let mut outside: HashMap<TableName, usize> = HashMap::new();
+    plan.apply(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Some(table) = table_of(scan)
+        {
+            *outside.entry(table).or_default() += 1;
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    let all = scans(plan)?;
+    Ok(all
+        .into_iter()
+        .map(|(table, scans)| {
+            let is_outside = outside.get(&table) == Some(&scans.count);
+            (table, is_outside)
+        })
+        .collect())
+}
+
 fn table_of(scan: &TableScan) -> Option<TableName> {
     let layer = scan.table_name.schema().unwrap_or("gold");
     format!("{layer}.{}", scan.table_name.table()).parse().ok()
 }
 
-/// For each table all of whose scans hold the key `column` of `plan`, the column that does.
+/// For each table all of whose scans hold the key `column` of `plan`, the column that does;
+/// `scans` are those of the plan itself.
 fn key_columns(
     session: &Session,
     plan: &LogicalPlan,
+    scans: &HashMap<TableName, Scans>,
     column: &str,
 ) -> DfResult<HashMap<TableName, String>> {
     let field = plan.schema().field_with_unqualified_name(column)?;
@@ -145,52 +219,65 @@ fn key_columns(
         let plan = LogicalPlanBuilder::from(plan.clone()).filter(filter)?.build()?;
         session.optimized(&plan)
     };
-    let equal = filtered(ident(column).eq(lit(value.clone())))?;
-    let holders = holders(&equal, |filter| match filter {
+    let equal = filters(&filtered(ident(column).eq(lit(value.clone())))?)?;
+    let null = filters(&filtered(ident(column).is_null())?)?;
+    let mut holders = HashMap::new();
+    for (table, of_scans) in equal {
+        // A scan that is gone yields rows of a key of its own, whatever the table holds.
+        if scans.get(&table).map(|scans| scans.count) != Some(of_scans.len()) {
+            continue;
+        }
+        let mut columns = of_scans.iter().map(|filters| column_equal_to(filters, &value));
+        let Some(Some(holder)) = columns.next() else { continue };
+        let is_same = columns.all(|other| other.as_ref() == Some(&holder));
+        // The rows of the key NULL must come from the column as well: behind an outer join they
+        // come from rows that have no partner, whatever their columns hold.
+        let nulls = null.get(&table).map_or(&[][..], Vec::as_slice);
+        if is_same && nulls.iter().all(|filters| demands_null(filters, &holder)) {
+            holders.insert(table, holder);
+        }
+    }
+    Ok(holders)
+}
+
+/// The filters of each scan of each table.
+fn filters(plan: &LogicalPlan) -> DfResult<HashMap<TableName, Vec<Vec<Expr>>>> {
+    let mut filters: HashMap<TableName, Vec<Vec<Expr>>> = HashMap::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Some(table) = table_of(scan)
+        {
+            filters.entry(table).or_default().push(scan.filters.clone());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(filters)
+}
+
+/// The column that one of `filters` says to be `value`.
+fn column_equal_to(filters: &[Expr], value: &ScalarValue) -> Option<String> {
+    filters.iter().find_map(|filter| match filter {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
             match (left.as_ref(), right.as_ref()) {
                 (Expr::Column(column), Expr::Literal(literal, _))
                 | (Expr::Literal(literal, _), Expr::Column(column)) => {
-                    (*literal == value).then(|| column.name.clone())
+                    (literal == value).then(|| column.name.clone())
                 }
                 _ => None,
             }
         }
         _ => None,
-    })?;
-    // The rows of the key NULL must come from a column as well: behind an outer join they come from
-    // rows that have no partner, whatever their columns hold.
-    let null = filtered(ident(column).is_null())?;
-    let nullable = self::holders(&null, |filter| match filter {
-        Expr::IsNull(inner) => match inner.as_ref() {
-            Expr::Column(column) => Some(column.name.clone()),
-            _ => None,
-        },
-        _ => None,
-    })?;
-    let is_sound = nullable.iter().any(|(table, column)| holders.get(table) == Some(column));
-    Ok(if is_sound { holders } else { HashMap::new() })
+    })
 }
 
-/// The tables each of whose scans has a filter in which `of_filter` finds a column, always the same.
-fn holders(
-    plan: &LogicalPlan,
-    of_filter: impl Fn(&Expr) -> Option<String>,
-) -> DfResult<HashMap<TableName, String>> {
-    let mut holders: HashMap<TableName, Option<String>> = HashMap::new();
-    plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node
-            && let Some(table) = table_of(scan)
-        {
-            let found = scan.filters.iter().find_map(&of_filter);
-            let holder = holders.entry(table).or_insert_with(|| found.clone());
-            if *holder != found {
-                *holder = None;
-            }
+/// Whether one of `filters` says that `column` is NULL.
+fn demands_null(filters: &[Expr], column: &str) -> bool {
+    filters.iter().any(|filter| match filter {
+        Expr::IsNull(inner) => {
+            matches!(inner.as_ref(), Expr::Column(found) if found.name == column)
         }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    Ok(holders.into_iter().filter_map(|(table, column)| Some((table, column?))).collect())
+        _ => false,
+    })
 }
 
 /// A value that no query contains by chance.
@@ -227,10 +314,9 @@ fn path_to(plan: &LogicalPlan, table: &TableName) -> std::result::Result<Option<
     }
     let Some((side, aggregated)) = found else { return Ok(None) };
     match plan {
-        LogicalPlan::Projection(_)
-        | LogicalPlan::SubqueryAlias(_)
-        | LogicalPlan::Unnest(_)
-        | LogicalPlan::Union(_) => Ok(Some(aggregated)),
+        LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Unnest(_) => {
+            Ok(Some(aggregated))
+        }
         LogicalPlan::Filter(_) if !aggregated => Ok(Some(false)),
         LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_) => Ok(Some(true)),
         LogicalPlan::Join(join) if !aggregated && leads_on(join.join_type, side) => Ok(Some(false)),
@@ -341,6 +427,8 @@ mod tests {
             "SELECT * FROM silver.s ORDER BY at LIMIT 10",
             "SELECT max(day) AS day, person FROM silver.s GROUP BY person",
             "SELECT day, count(*) * 1.0 / (SELECT count(*) FROM silver.s) AS part FROM silver.s GROUP BY day",
+            "SELECT 'all' AS day, count(*) AS n FROM silver.s UNION ALL SELECT day, count(*) FROM silver.s GROUP BY day",
+            "SELECT max(day) AS day, person FROM silver.s GROUP BY person UNION ALL SELECT first, person FROM silver.p",
         ] {
             let found = reach(sql, &["day"], "silver.s").await;
             assert!(matches!(found, Reach::Opaque(_)), "{sql}: {found:?}");
@@ -353,6 +441,7 @@ mod tests {
         assert_eq!(reach(sql, &["day"], "silver.s").await, keyed(&["day"]));
         assert_eq!(reach(sql, &["day"], "silver.p").await, Reach::Linked);
         let both = "SELECT s.person, count(*) AS n FROM silver.s s JOIN silver.p p ON p.person = s.person GROUP BY s.person";
+        assert_eq!(reach(both, &["person"], "silver.s").await, keyed(&["person"]));
         assert_eq!(reach(both, &["person"], "silver.p").await, keyed(&["person"]));
         for sql in [
             "SELECT s.day, count(p.first) AS n FROM silver.s s LEFT JOIN silver.p p ON p.person = s.person GROUP BY s.day",

@@ -75,8 +75,8 @@ fn repeated_keys(rows: DataFrame, by: &[String]) -> Frame {
     let keys: Vec<Expr> = by.iter().map(ident).collect();
     rows.select(columns(by))?
         .distinct()?
-        .aggregate(keys.clone(), vec![count(lit(1)).alias("records")])?
-        .filter(ident("records").gt(lit(1)))?
+        .aggregate(keys.clone(), vec![count(lit(1)).alias("_clickwatch_records")])?
+        .filter(ident("_clickwatch_records").gt(lit(1)))?
         .select(keys)
 }
 
@@ -92,9 +92,10 @@ fn outdated(rows: DataFrame, keys: DataFrame, by: &[String]) -> Frame {
         )?
         .build()?;
     let (state, _) = rows.into_parts();
-    let ranked =
-        DataFrame::new(state, candidates).distinct()?.with_column("newness", newness(by)?)?;
-    ranked.filter(ident("newness").gt(lit(1)))?.select(columns(by))
+    let ranked = DataFrame::new(state, candidates)
+        .distinct()?
+        .with_column("_clickwatch_newness", newness(by)?)?;
+    ranked.filter(ident("_clickwatch_newness").gt(lit(1)))?.select(columns(by))
 }
 
 /// 1 for the rows of the newest record of their key.
@@ -128,8 +129,11 @@ fn newest_by_sorting(patient: &Session, plan: LogicalPlan, by: &[String]) -> Res
     let failed = |e| engine_error("cannot find the newest records", e);
     let sorted = || -> Frame {
         let rows = patient.frame(plan.clone());
-        let ranked = rows.select(columns(by))?.distinct()?.with_column("newness", newness(by)?)?;
-        ranked.filter(ident("newness").gt(lit(1)))?.select(columns(by))
+        let ranked = rows
+            .select(columns(by))?
+            .distinct()?
+            .with_column("_clickwatch_newness", newness(by)?)?;
+        ranked.filter(ident("_clickwatch_newness").gt(lit(1)))?.select(columns(by))
     };
     let outdated = LogicalPlanBuilder::from(sorted().map_err(failed)?.into_unoptimized_plan())
         .alias("outdated")

@@ -18,9 +18,9 @@ use super::checksum::row_checksum;
 use super::{Session, engine_error};
 
 /// Whether a row is in a file that came.
-const CAME: &str = "_came";
+const CAME: &str = "_clickwatch_came";
 /// What a model reads of a row, as a number.
-const SUM: &str = "_sum";
+const SUM: &str = "_clickwatch_sum";
 
 /// Rows that came and rows that went; the same row may be in both.
 pub struct Moved {
@@ -67,14 +67,14 @@ pub fn moved_keys(
         };
         // Sums wrap around, so their order does not matter.
         let totals = vec![
-            count(of(true, lit(1))?).alias("rows_added"),
-            count(of(false, lit(1))?).alias("rows_removed"),
-            sum(of(true, ident(SUM))?).alias("sum_added"),
-            sum(of(false, ident(SUM))?).alias("sum_removed"),
+            count(of(true, lit(1))?).alias("_clickwatch_rows_added"),
+            count(of(false, lit(1))?).alias("_clickwatch_rows_removed"),
+            sum(of(true, ident(SUM))?).alias("_clickwatch_sum_added"),
+            sum(of(false, ident(SUM))?).alias("_clickwatch_sum_removed"),
         ];
-        let is_different = ident("rows_added")
-            .not_eq(ident("rows_removed"))
-            .or(ident("sum_added").not_eq(ident("sum_removed")));
+        let is_different = ident("_clickwatch_rows_added")
+            .not_eq(ident("_clickwatch_rows_removed"))
+            .or(ident("_clickwatch_sum_added").not_eq(ident("_clickwatch_sum_removed")));
         added.union(removed)?.aggregate(own.clone(), totals)?.filter(is_different)?.select(own)
     };
     Ok(different().map_err(failed)?.into_unoptimized_plan())
@@ -95,8 +95,9 @@ pub fn changed_rows(session: &Session, moved: &Moved) -> Result<LogicalPlan> {
         rows = rows.union(side(removed, false)?).map_err(failed)?;
     }
     let different = || -> Frame {
-        let came = count(when(ident(CAME), lit(1)).end()?).alias("came");
-        let went = count(when(ident(CAME).is_false(), lit(1)).end()?).alias("went");
+        let came = count(when(ident(CAME), lit(1)).end()?).alias("_clickwatch_rows_came");
+        let went =
+            count(when(ident(CAME).is_false(), lit(1)).end()?).alias("_clickwatch_rows_went");
         let rows = rows.aggregate(own.clone(), vec![came, went])?;
         let whole = schema
             .fields()
@@ -106,7 +107,8 @@ pub fn changed_rows(session: &Session, moved: &Moved) -> Result<LogicalPlan> {
                 false => Ok(lit(ScalarValue::try_from(field.data_type())?).alias(field.name())),
             })
             .collect::<datafusion::common::Result<Vec<_>>>()?;
-        rows.filter(ident("came").not_eq(ident("went")))?.select(whole)
+        rows.filter(ident("_clickwatch_rows_came").not_eq(ident("_clickwatch_rows_went")))?
+            .select(whole)
     };
     Ok(different().map_err(failed)?.into_unoptimized_plan())
 }

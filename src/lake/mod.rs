@@ -89,6 +89,10 @@ impl Lake {
         } else {
             let path = std::path::absolute(location)
                 .map_err(|e| Error::io("cannot tell where the lake is", Path::new(location), e))?;
+            if has_escape(&path.to_string_lossy()) {
+                return Err(invalid("the store would take a part of this path for an escape")
+                    .hint("choose a directory without % and two digits in its path"));
+            }
             Url::from_directory_path(&path)
                 .map_err(|()| invalid("this is no directory for a lake"))?
         };
@@ -205,6 +209,14 @@ impl Lake {
     fn store_of(&self, table: &TableName) -> Result<Arc<dyn ObjectStore>> {
         Ok(self.place_of(table)?.log_store().object_store(None))
     }
+}
+
+/// Whether `text` holds something like `%20`.
+fn has_escape(text: &str) -> bool {
+    text.split('%').skip(1).any(|rest| {
+        let mut digits = rest.chars().take(2).filter(char::is_ascii_hexdigit);
+        digits.next().is_some() && digits.next().is_some()
+    })
 }
 
 fn has_scheme(scheme: &str) -> bool {

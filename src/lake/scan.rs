@@ -91,9 +91,21 @@ impl DeltaScan {
             places,
             files,
             store: log_store.object_store(None),
-            store_url: log_store.object_store_url(),
+            store_url: store_url(snapshot)?,
         })
     }
+}
+
+/// Under which name queries know the store of a table. Not its own address, in which a path may have
+/// characters that no such name has.
+fn store_url(snapshot: &Snapshot) -> Result<ObjectStoreUrl> {
+    let address = snapshot.table.log_store().root_url().to_string();
+    let name = blake3::hash(address.as_bytes()).to_hex();
+    ObjectStoreUrl::parse(format!("table://{name}")).map_err(|e| {
+        Error::new(Kind::Bug, "cannot name the store of a table")
+            .at("table", snapshot.name())
+            .because(e)
+    })
 }
 
 #[async_trait]

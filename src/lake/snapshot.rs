@@ -21,7 +21,7 @@ use super::{At, DataFile, Wanted, delta_error};
 pub(super) const FINGERPRINT: &str = "clickwatch.fingerprint";
 
 /// The column that says which file a row is in.
-pub const FILE_NUMBER: &str = "_file";
+pub const FILE_NUMBER: &str = "_clickwatch_file";
 
 /// A state of a table that does not change any more.
 #[derive(Clone, Debug)]

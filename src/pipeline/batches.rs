@@ -139,7 +139,7 @@ impl Run {
     }
 
     /// Writes down that `files` are the next batch of `application`, before anything of them is
-    /// landed, in place of the batch `replaces` that never will be. Gives the batch's number.
+    /// landed, in place of the batches `replaces` that never will be. Gives the batch's number.
     ///
     /// Errors: `Conflict` when another run has planned a batch since `batches` was read.
     pub(super) async fn plan_batch(
@@ -147,10 +147,13 @@ impl Run {
         application: &str,
         batches: &Batches,
         files: &[InputFile],
-        replaces: Option<i64>,
+        replaces: &[i64],
     ) -> Result<i64> {
         let length = files.len();
         let batch = batches.newest + 1;
+        // One per row, and the last one again; more than there are files are found out anew.
+        let replaced = (0..length).map(|row| replaces.get(row).or(replaces.last()).copied());
+        let replaced = replaced.collect();
         let columns = vec![
             ("source", Values::Text(vec![text(application); length])),
             ("batch", Values::Count(vec![Some(batch); length])),
@@ -164,7 +167,7 @@ impl Run {
                 "modified_at",
                 Values::Instant(files.iter().map(|file| Some(file.modified_at)).collect()),
             ),
-            ("replaces", Values::Count(vec![replaces; length])),
+            ("replaces", Values::Count(replaced)),
             ("planned_at", Values::Instant(vec![Some(self.as_of); length])),
             ("run_id", Values::Text(vec![text(&self.id); length])),
         ];

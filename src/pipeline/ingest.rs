@@ -23,8 +23,8 @@ struct Landing<'a> {
     batch: i64,
     files: Vec<InputFile>,
     resumed: bool,
-    /// A batch that will never be landed, and of which nothing may stay in quarantine.
-    replaces: Option<i64>,
+    /// Batches that will never be landed, and of which nothing may stay in quarantine.
+    replaces: Vec<i64>,
 }
 
 /// What the workers of a landing made of it together.
@@ -39,10 +39,10 @@ pub(super) struct Pending {
     application: String,
     batches: Batches,
     bronze: Option<Snapshot>,
-    /// A batch that an earlier run had planned and not finished, with its files.
-    pub resumed: Option<(i64, Vec<InputFile>)>,
-    /// A batch that will never be landed, because its files are not what they were.
-    abandoned: Option<i64>,
+    /// Batches that earlier runs had planned and that are not in Bronze, with their files.
+    pub resumed: Vec<(i64, Vec<InputFile>)>,
+    /// Batches that will never be landed, because their files are not what they were.
+    abandoned: Vec<i64>,
     /// The files of the next batch.
     pub files: Vec<InputFile>,
 }
@@ -68,23 +68,18 @@ impl Run {
         let started = Instant::now();
         let mut pending = self.pending(pipeline, source, root).await.map_err(placed)?;
         let before = reports.len();
-        if let Some((batch, files)) = pending.resumed.take() {
-            let landing = Landing {
-                source,
-                application: &pending.application,
-                batch,
-                files,
-                resumed: true,
-                replaces: None,
-            };
+        for (batch, files) in std::mem::take(&mut pending.resumed) {
+            let application = &pending.application;
+            let replaces = Vec::new();
+            let landing = Landing { source, application, batch, files, resumed: true, replaces };
             reports.push(self.land(landing).await.map_err(placed)?);
         }
         let files = std::mem::take(&mut pending.files);
         if !files.is_empty() {
             let Pending { application, batches, abandoned, .. } = &pending;
-            let batch = self.plan_batch(application, batches, &files, *abandoned).await?;
-            let landing =
-                Landing { source, application, batch, files, resumed: false, replaces: *abandoned };
+            let batch = self.plan_batch(application, batches, &files, abandoned).await?;
+            let replaces = abandoned.clone();
+            let landing = Landing { source, application, batch, files, resumed: false, replaces };
             reports.push(self.land(landing).await.map_err(placed)?);
         }
         let version = match reports.get(before..).and_then(<[_]>::last) {
@@ -107,22 +102,33 @@ impl Run {
     ) -> Result<Pending> {
         let application = format!("{}/{}", pipeline.name, source.table.name());
         let files = discover(&root.join(&source.path))?;
-        let mut batches = self.batches(&application).await?;
+        // Bronze first: what it holds was planned before, whatever other runs do in between.
         let bronze = self.lake.snapshot(&source.table).await?;
         let landed = match &bronze {
             Some(bronze) => bronze.position_of(&application).await?.unwrap_or(0),
             None => 0,
         };
-        let (mut resumed, mut abandoned) = (None, None);
-        if batches.newest > landed {
-            let batch = batches.newest;
+        let mut batches = self.batches(&application).await?;
+        if landed > batches.newest {
+            let what = "Bronze holds batches that ops.batches does not know";
+            return Err(Error::new(Kind::Invalid, what)
+                .at("table", &source.table)
+                .at("landed", landed)
+                .at("known", batches.newest)
+                .hint(
+                    "which files were landed cannot be told: bring ops.batches back, or remove the Bronze table to land everything anew",
+                ));
+        }
+        let (mut resumed, mut abandoned) = (Vec::new(), Vec::new());
+        for batch in landed + 1..=batches.newest {
             match batches.files_of(batch) {
-                Ok(files) => resumed = Some((batch, files)),
+                Ok(files) if files.is_empty() => {}
+                Ok(files) => resumed.push((batch, files)),
                 // Its files are not what they were, so it cannot be landed as it was planned; what
                 // is left of them becomes a part of the next batch.
                 Err(e) if matches!(e.kind(), Kind::Missing | Kind::Conflict) => {
                     batches.abandon(batch);
-                    abandoned = Some(batch);
+                    abandoned.push(batch);
                 }
                 Err(e) => return Err(e),
             }
@@ -158,7 +164,7 @@ impl Run {
         let landed = self.decode_all(source, &spec, lineage, &feed, &mut quarantine).await?;
         let rejected = quarantine.rejected;
         let Landing { application, batch, replaces, .. } = landing;
-        self.commit_rejected_records(quarantine, application, batch, replaces).await?;
+        self.commit_rejected_records(quarantine, application, batch, &replaces).await?;
         let mut report = SourceReport {
             batch: Some(landing.batch),
             resumed: landing.resumed,

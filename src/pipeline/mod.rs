@@ -21,6 +21,7 @@ mod scope;
 mod select;
 mod states;
 mod target;
+mod total;
 mod verify;
 mod write;
 

@@ -99,7 +99,7 @@ impl Run {
     ) -> Result<SourcePlan> {
         let pending = self.pending(pipeline, source, root).await?;
         let next = (!pending.files.is_empty()).then(|| pending.next_batch());
-        let resumed = pending.resumed.as_ref();
+        let resumed = pending.resumed.first();
         let files: Vec<&InputFile> =
             resumed.into_iter().flat_map(|(_, files)| files).chain(&pending.files).collect();
         Ok(SourcePlan {

@@ -127,7 +127,7 @@ impl Run {
     }
 
     /// Commits what a source rejected, with the batch that it belongs to, and takes out what the
-    /// batch `replaces` had left: that one never reached Bronze. A batch that is there already, from
+    /// batches `replaces` had left: these never reached Bronze. A batch that is there already, from
     /// a run that died afterwards, is not committed again. The first batch creates the table even
     /// when it rejects nothing, so that there always is one to ask.
     pub(super) async fn commit_rejected_records(
@@ -135,18 +135,17 @@ impl Run {
         mut quarantine: Quarantine,
         application: &str,
         batch: i64,
-        replaces: Option<i64>,
+        replaces: &[i64],
     ) -> Result<()> {
         let base = self.lake.snapshot(&quarantine.spec.name).await?;
         let mut gone = Vec::new();
         if let Some(base) = &base {
             let landed = base.position_of(application).await?;
-            if let Some(replaced) = replaces.filter(|replaced| landed >= Some(*replaced)) {
-                let values = vec![ScalarValue::from(replaced)];
+            if !replaces.is_empty() {
+                let values = replaces.iter().map(|batch| ScalarValue::from(*batch)).collect();
                 let of_batch = Wanted { column: "_batch".to_owned(), values };
                 let files = base.files_where(&[wanted(&quarantine.table), of_batch])?;
-                gone =
-                    self.keep_others(&mut quarantine, base, files, "_batch", &[replaced]).await?;
+                gone = self.keep_others(&mut quarantine, base, files, "_batch", replaces).await?;
             }
             let is_landed = landed.is_some_and(|landed| landed >= batch);
             if is_landed || (quarantine.rejected == 0 && gone.is_empty()) {

@@ -115,7 +115,7 @@ impl Runner {
             with_sources(project.select(options.pipeline.as_deref())?, &options.sources)?;
         let selection = Selection::read(&options.select, &pipelines)?;
         let mut runs = Vec::new();
-        for pipeline in pipelines.into_iter().filter(|pipeline| selection.concerns(pipeline)) {
+        for pipeline in in_order(pipelines).into_iter().filter(|one| selection.concerns(one)) {
             let sources = pipeline.sources.iter().map(|source| source.table.clone());
             let models = pipeline.models.iter().map(|model| model.table.clone());
             let run = Run {
@@ -182,6 +182,25 @@ impl Runner {
         }
         Ok(report)
     }
+}
+
+/// The pipelines, each after those whose tables it reads; as they were where there is no such order.
+fn in_order(mut waiting: Vec<Pipeline>) -> Vec<Pipeline> {
+    let mut ordered = Vec::with_capacity(waiting.len());
+    while !waiting.is_empty() {
+        let is_ready = |pipeline: &Pipeline| {
+            let mut others = waiting.iter().filter(|other| other.name != pipeline.name);
+            let reads =
+                |table: &TableName| pipeline.models.iter().any(|model| model.reads.contains(table));
+            !others.any(|other| {
+                other.sources.iter().any(|source| reads(&source.table))
+                    || other.models.iter().any(|model| reads(&model.table))
+            })
+        };
+        let next = waiting.iter().position(is_ready).unwrap_or(0);
+        ordered.push(waiting.remove(next));
+    }
+    ordered
 }
 
 /// The pipelines with the paths of some sources replaced.

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::AsArray as _;
-use arrow::datatypes::{Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Int64Type, Schema, SchemaRef};
 use datafusion::catalog::{CatalogProvider, TableProvider};
 use datafusion::common::DataFusionError;
 use datafusion::datasource::ViewTable;
-use datafusion::logical_expr::{Expr, LogicalPlan, ident};
+use datafusion::functions::expr_fn::nullif;
+use datafusion::logical_expr::{Expr, LogicalPlan, cast, ident, lit};
 use datafusion::prelude::DataFrame;
 
 use crate::engine::{
@@ -107,7 +108,7 @@ impl Run {
             return Ok(Some(scope));
         }
         let session = self.engine.session(scope.catalog());
-        let plan = session.plan(&target.model.sql).await?;
+        let plan = target.rows(&session).await?;
         let plan = distinct_keys(session.frame(plan), &target.model.by)?;
         scope.keys = self.keys(&session, target, plan).await?;
         Ok(scope.keys.is_some().then_some(scope))
@@ -197,7 +198,7 @@ impl Run {
         }
         scope.bytes_read += inputs.bytes_read;
         let session = self.engine.session(inputs.catalog());
-        let plan = session.plan(&target.model.sql).await?;
+        let plan = target.rows(&session).await?;
         distinct_keys(session.frame(plan), &target.model.by)
     }
 
@@ -221,7 +222,7 @@ impl Run {
     ) -> Result<(Session, LogicalPlan)> {
         let model = target.model;
         let mut session = self.engine.session(scope.catalog());
-        let mut plan = session.plan(&model.sql).await?;
+        let mut plan = target.rows(&session).await?;
         if model.strategy == Strategy::Upsert {
             let patient = self.engine.patient_session(scope.catalog());
             let newest = newest_only(&session, &patient, plan, &model.by).await?;
@@ -258,8 +259,9 @@ impl Run {
         if files.is_empty() {
             return Ok(nothing);
         }
-        // When the partition is the key, and each is looked for, all of a file goes.
-        if model.by == partition_by && wanted.len() == model.by.len() {
+        // When the partition is the key, and each is looked for, all of a file goes. With several
+        // columns, what is looked for in one goes with anything in another.
+        if model.by == partition_by && model.by.len() == 1 && wanted.len() == 1 {
             return Ok(Replaced { removal: Removal::Files(files), kept: None });
         }
         scope.bytes_read += extent(&files).2;
@@ -275,6 +277,37 @@ impl Run {
         let rows = session.table(base.provider_of(&files)?)?.into_unoptimized_plan();
         let kept = keys.without(session, rows, &model.by)?;
         Ok(Replaced { removal: Removal::Files(files), kept: Some(kept) })
+    }
+}
+
+impl Target<'_> {
+    /// The rows of the model, with its keys as the table stores them: what differs only beyond that
+    /// is one key.
+    async fn rows(&self, session: &Session) -> Result<LogicalPlan> {
+        let plan = session.plan(&self.model.sql).await?;
+        let schema = &self.spec.schema;
+        let mut differs = false;
+        let columns = plan.schema().fields().iter().zip(schema.fields()).map(|(own, stored)| {
+            let name = stored.name();
+            let mut column = ident(name);
+            if self.model.by.contains(name) {
+                let is_text = *stored.data_type() == DataType::Utf8;
+                if own.data_type() != stored.data_type() {
+                    differs = true;
+                    column = cast(column, stored.data_type().clone());
+                }
+                if is_text && self.spec.partition_by.contains(name) {
+                    differs = true;
+                    column = nullif(column, lit(""));
+                }
+            }
+            column.alias(name)
+        });
+        let columns: Vec<Expr> = columns.collect();
+        if !differs {
+            return Ok(plan);
+        }
+        Ok(session.frame(plan).select(columns).map_err(keys_failed)?.into_unoptimized_plan())
     }
 }
 

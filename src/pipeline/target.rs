@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
-use crate::engine::{Reach, Use, uses};
+use crate::engine::{LINEAGE, Reach, Use, passed_on, uses};
 use crate::error::{Error, Kind, Result};
 use crate::lake::{At, Changes, Snapshot, TableSpec, extent};
-use crate::name::TableName;
+use crate::name::{Layer, TableName};
 use crate::project::{Model, Strategy};
 
 use super::{Run, TableReport};
@@ -144,24 +144,18 @@ impl Run {
         if self.has_orphaned_rejects(target).await? {
             return full("an interrupted run has left rows in quarantine".into());
         }
-        // Newer records win by their origin, and origins of different tables do not compare.
-        let adds_up = match model.strategy {
-            Strategy::Append => true,
-            Strategy::Upsert => target.upstream.len() == 1,
-            _ => false,
-        };
-        let only_came = changed.iter().all(|(_, changes)| changes.removed.is_empty());
-        if adds_up && only_came && !changed.is_empty() {
-            return Ok(Work::New { changed, reason });
-        }
-        if model.strategy == Strategy::Append && !changed.is_empty() {
-            return full(format!("rows went, and an append only adds: {reason}"));
-        }
         let schemas: HashMap<TableName, SchemaRef> = target
             .upstream
             .iter()
             .map(|one| (one.name().clone(), Arc::clone(one.schema())))
             .collect();
+        let only_came = changed.iter().all(|(_, changes)| changes.removed.is_empty());
+        if only_came && !changed.is_empty() && self.adds_up(target, &schemas).await? {
+            return Ok(Work::New { changed, reason });
+        }
+        if model.strategy == Strategy::Append && !changed.is_empty() {
+            return full(format!("rows went, and an append only adds: {reason}"));
+        }
         let uses = uses(&self.engine, model, &schemas).await?;
         // What the model names but does not read cannot change it.
         changed.retain(|(index, _)| {
@@ -172,6 +166,9 @@ impl Run {
             if let Some(Reach::Opaque(why)) = uses.get(table).map(|usage| &usage.reach) {
                 return full(format!("{}, and {why}", describe(table, changes)));
             }
+        }
+        if let Some(reason) = doubled(target, &changed, &uses) {
+            return full(reason);
         }
         // Telling what is different reads all that came and went, and then the touched keys again.
         let (mut moved, mut whole) = (0, 0);
@@ -184,6 +181,44 @@ impl Run {
         }
         Ok(Work::Touched { changed, uses, reason })
     }
+}
+
+impl Run {
+    /// Whether rows that come can be run through the model by themselves. For an upsert they must
+    /// also be newer than all before: rows of Bronze are, if their origin is passed on as it is.
+    async fn adds_up(
+        &self,
+        target: &Target<'_>,
+        schemas: &HashMap<TableName, SchemaRef>,
+    ) -> Result<bool> {
+        let model = target.model;
+        match (model.strategy, target.upstream.as_slice()) {
+            (Strategy::Append, _) => Ok(true),
+            (Strategy::Upsert, [only]) if only.name().layer() == Layer::Bronze => {
+                passed_on(&self.engine, model, schemas, only.name(), &LINEAGE).await
+            }
+            _ => Ok(false),
+        }
+    }
+}
+
+/// Why the keys that changed rows lead to cannot be told, if that would need both the rows that
+/// another table has and those that it had, and the model counts these.
+fn doubled(
+    target: &Target<'_>,
+    changed: &[Changed],
+    uses: &HashMap<TableName, Use>,
+) -> Option<String> {
+    let named = |(index, changes): &Changed| {
+        let table = target.upstream.get(*index)?.name();
+        Some((table.clone(), uses.get(table)?.clone(), !changes.removed.is_empty()))
+    };
+    let changed: Vec<_> = changed.iter().filter_map(named).collect();
+    let (linked, ..) = changed.iter().find(|(_, usage, _)| usage.reach == Reach::Linked)?;
+    let other = changed
+        .iter()
+        .find(|(table, usage, has_lost)| table != linked && *has_lost && !usage.is_plain)?;
+    Some(format!("{} and {linked} changed at once", other.0))
 }
 
 impl Target<'_> {

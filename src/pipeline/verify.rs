@@ -1,12 +1,10 @@
 //! Proof that a table is what its model says: the rows that are there against the rows that a full
 //! computation gives, part by part, by sums that do not depend on any order.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr, LogicalPlan, ident, lit};
 use futures::TryStreamExt as _;
@@ -14,7 +12,7 @@ use rand::SeedableRng as _;
 use rand::seq::IndexedRandom as _;
 use serde::Serialize;
 
-use crate::engine::{Session, Tables, engine_error, row_checksums};
+use crate::engine::{Session, Tables, engine_error};
 use crate::error::{Error, Kind, Result};
 use crate::lake::{At, Snapshot, to_stored};
 use crate::name::TableName;
@@ -24,6 +22,7 @@ use super::expect::Judges;
 use super::report::as_text;
 use super::scope::Scope;
 use super::target::{Target, position_id};
+use super::total::{Total, add_up};
 use super::{Options, Run, Runner, Step};
 
 /// What is to be verified.
@@ -67,14 +66,25 @@ pub struct Difference {
 }
 
 impl Finding {
+    fn of(model: &Model) -> Self {
+        Self {
+            table: model.table.clone(),
+            version: 0,
+            rows: 0,
+            parts: 0,
+            differences: Vec::new(),
+            obstacle: None,
+        }
+    }
+
     /// Whether the table is what its model says.
     pub fn is_clean(&self) -> bool {
         self.differences.is_empty() && self.obstacle.is_none()
     }
 }
 
-/// Rows and the sum of their checksums, for each part by name.
-type Parts = BTreeMap<String, (u64, i64)>;
+/// What the rows of each part come to, by the part's name.
+type Parts = BTreeMap<String, Total>;
 
 impl Runner {
     /// Compares the tables of the models of `project` with full rebuilds from the states that they
@@ -85,8 +95,13 @@ impl Runner {
         for (run, pipeline) in self.begin_all(project, &options, "").await? {
             for model in pipeline.models.iter().filter(|one| run.selection.has(&one.table)) {
                 run.progress.begin(Step::Verify { table: model.table.clone() });
-                let work = self.stop.or_stopped(run.verify(model, scrutiny));
-                findings.push(work.await.map_err(|e| e.at("table", &model.table))?);
+                let found = self.stop.or_stopped(run.verify(model, scrutiny)).await;
+                findings.push(match found {
+                    Ok(finding) => finding,
+                    Err(e) if e.kind() == Kind::Stopped => return Err(e),
+                    // One table that cannot be read keeps nobody from looking at the others.
+                    Err(e) => Finding { obstacle: Some(e.to_string()), ..Finding::of(model) },
+                });
             }
         }
         Ok(findings)
@@ -95,14 +110,7 @@ impl Runner {
 
 impl Run {
     async fn verify(&self, model: &Model, scrutiny: &Scrutiny) -> Result<Finding> {
-        let mut finding = Finding {
-            table: model.table.clone(),
-            version: 0,
-            rows: 0,
-            parts: 0,
-            differences: Vec::new(),
-            obstacle: None,
-        };
+        let mut finding = Finding::of(model);
         let obstacle = |obstacle: &str| Ok(Some(obstacle.to_owned()));
         let Some(base) = self.lake.snapshot(&model.table).await? else {
             return Ok(Finding {
@@ -137,16 +145,17 @@ impl Run {
         let actual =
             parts_of(&session, &rows, &columns, |batch| to_stored(&batch, base.schema(), &[]));
         let actual = actual.await?;
-        finding.rows = actual.values().map(|(rows, _)| rows).sum();
+        finding.rows = actual.values().map(|total| total.rows).sum();
         let names = actual.keys().chain(expected.keys()).collect::<std::collections::BTreeSet<_>>();
         finding.parts = names.len() as u64;
-        let none = (0, 0);
+        let none = Total::default();
         for part in names {
             let (is, should) =
                 (actual.get(part).unwrap_or(&none), expected.get(part).unwrap_or(&none));
-            if is != should {
+            if !is.equals(should) {
+                let (rows, expected_rows) = (is.rows, should.rows);
                 let part = part.clone();
-                finding.differences.push(Difference { part, rows: is.0, expected_rows: should.0 });
+                finding.differences.push(Difference { part, rows, expected_rows });
             }
         }
         Ok(finding)
@@ -270,40 +279,6 @@ async fn parts_of(
         add_up(&mut parts, &batch, columns).map_err(|e| failed(e.into()))?;
     }
     Ok(parts)
-}
-
-fn add_up(
-    parts: &mut Parts,
-    batch: &RecordBatch,
-    columns: &[String],
-) -> std::result::Result<(), arrow::error::ArrowError> {
-    let sums = row_checksums(batch.columns())?;
-    let keys: Vec<ArrayRef> =
-        columns.iter().filter_map(|column| batch.column_by_name(column)).map(Arc::clone).collect();
-    if keys.is_empty() {
-        let (rows, total) = parts.entry(String::new()).or_default();
-        *rows += sums.len() as u64;
-        *total = sums.iter().fold(*total, |total, sum| total.wrapping_add(*sum));
-        return Ok(());
-    }
-    // Names are made once per part and batch: rows are told apart by the checksum of their part.
-    let mut by_part: HashMap<i64, (usize, u64, i64)> = HashMap::new();
-    for ((row, sum), part) in sums.iter().enumerate().zip(row_checksums(&keys)?) {
-        let (_, rows, total) = by_part.entry(part).or_insert((row, 0, 0));
-        *rows += 1;
-        *total = total.wrapping_add(*sum);
-    }
-    let options = FormatOptions::default().with_null("NULL");
-    let formatters = keys.iter().map(|key| ArrayFormatter::try_new(key.as_ref(), &options));
-    let formatters = formatters.collect::<std::result::Result<Vec<_>, _>>()?;
-    for (first, rows, sum) in by_part.into_values() {
-        let values = columns.iter().zip(&formatters);
-        let name: Vec<_> =
-            values.map(|(column, shown)| format!("{column}={}", shown.value(first))).collect();
-        let part = parts.entry(name.join("/")).or_default();
-        *part = (part.0 + rows, part.1.wrapping_add(sum));
-    }
-    Ok(())
 }
 
 /// The error of a verification that has found something.

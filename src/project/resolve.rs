@@ -142,6 +142,14 @@ impl Resolver {
                 format!("`{table}`: strategy `{}` has no use for `by`", strategy.as_str());
             self.problem::<()>(&file.path, first.line, message, None);
         }
+        for columns in [&raw.by, &raw.partition_by] {
+            for (index, column) in columns.iter().enumerate() {
+                if columns.iter().take(index).any(|other| other.value == column.value) {
+                    let message = format!("`{table}`: `{}` stands twice", column.value);
+                    self.problem::<()>(&file.path, column.line, message, None);
+                }
+            }
+        }
         for column in &raw.partition_by {
             if replaces && !raw.by.iter().any(|by| by.value == column.value) {
                 let message =
