@@ -109,6 +109,14 @@ fn print(context: &mut Context<'_>, report: &Report) -> Result<()> {
         if lines.len() > 1 {
             context.output.data(&aligned(&lines, &[0, 1]))?;
         }
+        for source in pipeline.sources.iter().filter(|source| source.files_changed > 0) {
+            context.output.data(&format!(
+                "{}: {} of its {} files were landed before and have changed; all their records landed anew",
+                source.table,
+                grouped(source.files_changed),
+                grouped(source.files),
+            ))?;
+        }
         for expectation in pipeline.expectations.iter().filter(|one| one.failed + one.unknown > 0) {
             context.output.data(&format!(
                 "{}: {} is not satisfied by {} rows ({} false, {} unknown): {}",

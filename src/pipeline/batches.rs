@@ -51,6 +51,11 @@ impl Batches {
         files.iter().filter(|file| !is_known(file)).cloned().collect()
     }
 
+    /// How many of `files` have the name of one that was planned, and are not that one any more.
+    pub(super) fn changed_among(&self, files: &[InputFile]) -> u64 {
+        files.iter().filter(|file| self.files.contains_key(&*file.name)).count() as u64
+    }
+
     /// The files of `batch`, from where they were when it was planned.
     ///
     /// Errors: `Missing` or `Conflict` when one of them is gone or was changed since.
@@ -73,9 +78,10 @@ impl Batches {
 
     /// Forgets the files of `batch`, which will never be landed under this number.
     pub(super) fn abandon(&mut self, batch: i64) {
-        for namesakes in self.files.values_mut() {
+        self.files.retain(|_, namesakes| {
             namesakes.retain(|planned| planned.batch != batch);
-        }
+            !namesakes.is_empty()
+        });
     }
 
     fn add(&mut self, name: &str, planned: Planned) {
@@ -223,6 +229,8 @@ mod tests {
         assert_eq!(new.iter().map(|file| &*file.name).collect::<Vec<_>>(), ["b"]);
         assert_eq!(known().new_among(&[file("a", 11, 5)]).len(), 1);
         assert_eq!(known().new_among(&[file("a", 10, 6)]).len(), 1);
+        assert_eq!(known().changed_among(&new), 0);
+        assert_eq!(known().changed_among(&[file("a", 11, 5)]), 1);
         assert_eq!(known().newest, 3);
     }
 

@@ -48,6 +48,11 @@ pub(super) struct Pending {
 }
 
 impl Pending {
+    /// How many of the files of the next batch were landed before, and changed since.
+    pub(super) fn changed(&self) -> u64 {
+        self.batches.changed_among(&self.files)
+    }
+
     /// The number of the next batch.
     pub(super) fn next_batch(&self) -> i64 {
         self.batches.newest + 1
@@ -79,8 +84,10 @@ impl Run {
             let Pending { application, batches, abandoned, .. } = &pending;
             let batch = self.plan_batch(application, batches, &files, abandoned).await?;
             let replaces = abandoned.clone();
+            let files_changed = batches.changed_among(&files);
             let landing = Landing { source, application, batch, files, resumed: false, replaces };
-            reports.push(self.land(landing).await.map_err(placed)?);
+            let landed = self.land(landing).await.map_err(placed)?;
+            reports.push(SourceReport { files_changed, ..landed });
         }
         let version = match reports.get(before..).and_then(<[_]>::last) {
             Some(landed) => landed.version,
@@ -329,6 +336,7 @@ fn nothing_new(source: &Source, version: u64, milliseconds: u64) -> SourceReport
         batch: None,
         resumed: false,
         files: 0,
+        files_changed: 0,
         bytes_read: 0,
         records_read: 0,
         rows_landed: 0,

@@ -38,7 +38,9 @@ pub struct SourcePlan {
     pub resumed: bool,
     /// Files.
     pub files: u64,
-    /// Their bytes.
+    /// Those of them that were landed before and changed since.
+    pub files_changed: u64,
+    /// Bytes of all of them.
     pub bytes: u64,
 }
 
@@ -107,6 +109,7 @@ impl Run {
             batch: resumed.map(|(batch, _)| *batch).or(next),
             resumed: resumed.is_some(),
             files: files.len() as u64,
+            files_changed: pending.changed(),
             bytes: files.iter().map(|file| file.bytes).sum(),
         })
     }

@@ -81,6 +81,8 @@ pub struct SourceReport {
     pub resumed: bool,
     /// Files read.
     pub files: u64,
+    /// Those of them that were landed before and changed since; all their records land anew.
+    pub files_changed: u64,
     /// Their bytes on disk.
     pub bytes_read: u64,
     /// Records in them: landed and quarantined.

@@ -68,7 +68,7 @@ fn replay(seed: u64) -> Vec<Value> {
 
 /// The seeds to try: `from..to`, or how many.
 fn seeds() -> Range<u64> {
-    let text = std::env::var("CLICKWATCH_SEEDS").unwrap_or_else(|_| "12".to_owned());
+    let text = std::env::var("CLICKWATCH_SEEDS").unwrap_or_else(|_| "8".to_owned());
     match text.split_once("..") {
         Some((from, to)) => from.parse().unwrap()..to.parse().unwrap(),
         None => 0..text.parse().unwrap(),
