@@ -12,6 +12,7 @@ mod layers;
 mod layouts;
 mod mistakes;
 mod models;
+mod nasty;
 mod oracle;
 mod runs;
 mod support;
