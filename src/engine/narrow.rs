@@ -56,12 +56,7 @@ pub async fn uses(
     schemas: &HashMap<TableName, SchemaRef>,
 ) -> Result<HashMap<TableName, Use>> {
     let failed = |e| engine_error("cannot tell what a change of an upstream table touches", e);
-    let mut tables = Tables::default();
-    for (name, schema) in schemas {
-        tables.add(name.clone(), Arc::new(Probe(Arc::clone(schema))));
-    }
-    let session = engine.session(tables.into_catalog());
-    let plan = session.plan(&model.sql).await?;
+    let (session, plan) = probed(engine, model, schemas).await?;
     let whole = session.optimized(&plan).map_err(failed)?;
     let scans = scans(&whole).map_err(failed)?;
     let outside = tables_outside_of_subqueries(&whole).map_err(failed)?;
@@ -91,8 +86,8 @@ pub async fn uses(
     Ok(uses)
 }
 
-/// The table's own columns, by name, whose values `plan` passes on unchanged under the names of
-/// `columns`; nothing if one of them is something else.
+/// Whether the values of `columns` in what `model` yields are those of the columns of the same names
+/// of `table`, unchanged.
 pub async fn passed_on(
     engine: &Engine,
     model: &Model,
@@ -101,12 +96,7 @@ pub async fn passed_on(
     columns: &[&str],
 ) -> Result<bool> {
     let failed = |e| engine_error("cannot tell where a column comes from", e);
-    let mut tables = Tables::default();
-    for (name, schema) in schemas {
-        tables.add(name.clone(), Arc::new(Probe(Arc::clone(schema))));
-    }
-    let session = engine.session(tables.into_catalog());
-    let plan = session.plan(&model.sql).await?;
+    let (session, plan) = probed(engine, model, schemas).await?;
     let scans = scans(&session.optimized(&plan).map_err(failed)?).map_err(failed)?;
     for column in columns {
         let holders = key_columns(&session, &plan, &scans, column).map_err(failed)?;
@@ -115,6 +105,21 @@ pub async fn passed_on(
         }
     }
     Ok(true)
+}
+
+/// The model planned over tables that let every filter come down to them.
+async fn probed(
+    engine: &Engine,
+    model: &Model,
+    schemas: &HashMap<TableName, SchemaRef>,
+) -> Result<(Session, LogicalPlan)> {
+    let mut tables = Tables::default();
+    for (name, schema) in schemas {
+        tables.add(name.clone(), Arc::new(Probe(Arc::clone(schema))));
+    }
+    let session = engine.session(tables.into_catalog());
+    let plan = session.plan(&model.sql).await?;
+    Ok((session, plan))
 }
 
 /// Why `plan` cannot be computed from new rows alone, if it cannot: what sees several rows at once

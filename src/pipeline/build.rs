@@ -101,10 +101,10 @@ impl Run {
         };
         let replacing = match (&scope.keys, scope.is_append) {
             (Some(keys), _) => Replacing::Keys(keys),
-            (None, true) => Replacing::Nothing(target),
+            (None, true) => Replacing::Nothing,
             (None, false) => Replacing::Everything,
         };
-        self.commit_rejected_rows(quarantine, replacing).await?;
+        self.commit_rejected_rows(quarantine, target, replacing).await?;
         let written = outcome.written.rows;
         let change = Change {
             adds: outcome.written.adds,

@@ -168,6 +168,7 @@ impl Run {
     pub(super) async fn commit_rejected_rows(
         &self,
         mut quarantine: Quarantine,
+        target: &Target<'_>,
         replacing: Replacing<'_>,
     ) -> Result<()> {
         let base = self.lake.snapshot(&quarantine.spec.name).await?;
@@ -175,7 +176,6 @@ impl Run {
             Some(base) => base.files_where(&[wanted(&quarantine.table)])?,
             None => Vec::new(),
         };
-        let mut positions = Vec::new();
         let gone = match (&replacing, &base) {
             (Replacing::Everything, _) => before,
             (Replacing::Keys(keys), Some(base)) => {
@@ -184,16 +184,14 @@ impl Run {
                 })?;
                 self.keep_others(&mut quarantine, base, before, KEY, &keys).await?
             }
-            (Replacing::Nothing(target), _) => {
-                positions = target.rejects_positions();
-                Vec::new()
-            }
-            (Replacing::Keys(_), None) => Vec::new(),
+            (Replacing::Nothing, _) | (Replacing::Keys(_), None) => Vec::new(),
         };
         if quarantine.rejected == 0 && gone.is_empty() {
             quarantine.sink.abort().await;
             return Ok(());
         }
+        let positions = target.rejects_positions();
+        self.check_not_overtaken(target, base.as_ref(), &positions).await?;
         let change = Change {
             adds: quarantine.sink.close().await?.adds,
             removal: Removal::Files(gone),
@@ -202,6 +200,31 @@ impl Run {
             ..Change::default()
         };
         self.lake.commit(&quarantine.spec, base.as_ref(), change).await.map(drop)
+    }
+
+    /// What is rejected goes with a state of the table that is still to be made: once another run has
+    /// made it, or a later one, it would only stand in the way.
+    async fn check_not_overtaken(
+        &self,
+        target: &Target<'_>,
+        base: Option<&Snapshot>,
+        positions: &[(String, i64)],
+    ) -> Result<()> {
+        let table = &target.model.table;
+        for (id, own) in positions {
+            let recorded = match base {
+                Some(base) => base.position_of(id).await?,
+                None => None,
+            };
+            if recorded > Some(*own) {
+                return Err(Self::overtaken(table));
+            }
+        }
+        let newest = self.lake.snapshot(table).await?.map(|newest| newest.version());
+        match newest == target.base.as_ref().map(Snapshot::version) {
+            true => Ok(()),
+            false => Err(Self::overtaken(table)),
+        }
     }
 
     /// Writes those rows of `files` again that have none of `values` in `column`. Gives the files
@@ -275,7 +298,7 @@ pub(super) enum Replacing<'a> {
     /// Those of some keys.
     Keys(&'a Keys),
     /// Rows that were never looked at before.
-    Nothing(&'a Target<'a>),
+    Nothing,
 }
 
 fn wanted(table: &TableName) -> Wanted {
