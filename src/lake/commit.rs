@@ -70,7 +70,8 @@ impl Lake {
         };
         let mode = if removed.is_empty() { SaveMode::Append } else { SaveMode::Overwrite };
         let is_new = !change.is_rearrangement;
-        let mut actions = head_actions(spec, base)?;
+        let mut actions =
+            if change.is_rearrangement { Vec::new() } else { head_actions(spec, base)? };
         let replaced = removed.iter().filter_map(DataFile::rows).sum();
         actions.extend(removed.iter().map(|file| Action::Remove(remove_action(file, is_new))));
         let adds = change.adds.into_iter();
@@ -80,8 +81,9 @@ impl Lake {
             .into_iter()
             .map(|(id, version)| Transaction::new(id, version))
             .collect();
-        // A table is created once: whoever comes second must look at what the first has made.
-        let retries = if base.is_some() { RETRIES } else { 0 };
+        // A table is created once: whoever comes second must look at what the first has made. And
+        // files that a compaction has merged meanwhile would go twice: the library does not see that.
+        let retries = if base.is_some() && removed.is_empty() { RETRIES } else { 0 };
         let properties = CommitProperties::default()
             .with_max_retries(retries)
             .with_metadata(change.notes.into_iter().map(|(key, value)| (key.to_owned(), value)))

@@ -192,6 +192,15 @@ impl MultipartUpload for Upload {
 
     async fn complete(&mut self) -> Result<PutResult> {
         let put = self.inner.complete().await?;
+        // A large checkpoint is read by its name, and no commit follows that would sync it.
+        if LogPlace::of(&self.location).is_some() {
+            let path = LocalFileSystem::new().path_to_filesystem(&self.location)?;
+            blocking(move || {
+                sync(&path)?;
+                path.parent().map_or(Ok(()), sync)
+            })
+            .await?;
+        }
         whole(&self.unsynced, &self.location);
         Ok(put)
     }
@@ -252,6 +261,18 @@ impl LogPlace {
             payload.iter().try_for_each(|bytes| file.write_all(bytes))?;
             file.sync_all()
         });
+        if self.is_first {
+            // The directories above were perhaps made for this table; those that may not be looked
+            // into are older than the lake.
+            for parent in directory.ancestors().skip(1) {
+                match File::open(parent).and_then(|parent| parent.sync_all()) {
+                    Err(e) if e.kind() != ErrorKind::PermissionDenied => {
+                        return Err(failed(parent, e));
+                    }
+                    _ => {}
+                }
+            }
+        }
         self.pass(Failpoint::BeforeRename);
         let named = written.and_then(|()| match may_replace {
             true => fs::rename(&staged, target),
@@ -265,12 +286,6 @@ impl LogPlace {
         named.map_err(failed_here)?;
         self.pass(Failpoint::AfterRename);
         sync(directory)?;
-        if self.is_first {
-            // The directories up to the lake's own were perhaps made for this table.
-            for parent in directory.ancestors().skip(1).take(4) {
-                sync(parent)?;
-            }
-        }
         self.pass(Failpoint::AfterCommit);
         Ok(())
     }

@@ -28,6 +28,8 @@ pub(super) struct Batches {
     pub newest: i64,
     /// The state of the table that this was read from: what is planned is planned on top of it.
     base: Option<Snapshot>,
+    /// For each batch that replaces others, these.
+    replaces: HashMap<i64, Vec<i64>>,
     /// For each name, the files that had it when they were planned.
     files: HashMap<String, Vec<Planned>>,
 }
@@ -76,6 +78,16 @@ impl Batches {
         Ok(files)
     }
 
+    /// The batches that `batch` replaces.
+    pub(super) fn replaced_by(&self, batch: i64) -> Vec<i64> {
+        self.replaces.get(&batch).cloned().unwrap_or_default()
+    }
+
+    /// Whether `batch` has files that no other batch has taken over.
+    pub(super) fn holds(&self, batch: i64) -> bool {
+        self.files.values().flatten().any(|planned| planned.batch == batch)
+    }
+
     /// Forgets the files of `batch`, which will never be landed under this number.
     pub(super) fn abandon(&mut self, batch: i64) {
         self.files.retain(|_, namesakes| {
@@ -120,14 +132,18 @@ impl Run {
             .await?;
         let mut stream = session.execute_all(session.physical(&plan).await?)?;
         let mut batches = Batches { base: Some(snapshot), ..Batches::default() };
-        let mut abandoned = Vec::new();
         while let Some(batch) = stream.try_next().await.map_err(failed)? {
             let numbers = batch.column(0).as_primitive::<Int64Type>();
             let paths = batch.column(1).as_string::<i32>();
             let sizes = batch.column(2).as_primitive::<Int64Type>();
             let changes = batch.column(3).as_primitive::<TimestampMicrosecondType>();
             let locations = batch.column(4).as_string::<i32>();
-            abandoned.extend(batch.column(5).as_primitive::<Int64Type>().iter().flatten());
+            for (batch, replaced) in numbers.iter().zip(batch.column(5).as_primitive::<Int64Type>())
+            {
+                if let (Some(batch), Some(replaced)) = (batch, replaced) {
+                    batches.replaces.entry(batch).or_default().push(replaced);
+                }
+            }
             for row in 0..numbers.len() {
                 let changed = DateTime::from_timestamp_micros(changes.value(row));
                 let planned = Planned {
@@ -139,7 +155,10 @@ impl Run {
                 batches.add(paths.value(row), planned);
             }
         }
-        abandoned.dedup();
+        for replaced in batches.replaces.values_mut() {
+            replaced.dedup();
+        }
+        let abandoned: Vec<i64> = batches.replaces.values().flatten().copied().collect();
         abandoned.into_iter().for_each(|batch| batches.abandon(batch));
         Ok(batches)
     }

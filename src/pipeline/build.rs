@@ -116,9 +116,9 @@ impl Run {
         let (version, removed) =
             self.lake.commit(&target.spec, target.base.as_ref(), change).await?;
         built.version = version;
-        built.rows_replaced = removed - outcome.kept;
+        built.rows_replaced = removed.saturating_sub(outcome.kept);
         let before = target.base.as_ref().map_or(Some(0), Snapshot::rows);
-        built.rows = before.map(|before| before - removed + written);
+        built.rows = before.map(|before| (before + written).saturating_sub(removed));
         Ok(built)
     }
 

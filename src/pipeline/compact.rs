@@ -14,6 +14,8 @@ use super::{Run, Runner};
 
 /// Files below this size are worth being merged.
 const SMALL: u64 = 32 << 20;
+/// How often a table is tried while others write to it.
+const ATTEMPTS: usize = 10;
 /// The tables of records that every run adds to, and how many files they may come to.
 const RECORDS: [&str; 5] = ["batches", "epochs", "expectations", "runs", "writes"];
 const RECORD_FILES: u64 = 64;
@@ -36,9 +38,16 @@ pub struct Compacted {
 impl Runner {
     /// Merges the small files of `table`, within each partition.
     ///
-    /// Errors: `Conflict` when another writer took one of the files away meanwhile.
+    /// Errors: `Conflict` when others write to the table all the time.
     pub async fn compact(&self, table: &TableName) -> Result<Compacted> {
-        self.bare_run().await?.compact(table).await
+        let run = self.bare_run().await?;
+        let mut attempt = 1;
+        loop {
+            match run.compact(table).await {
+                Err(e) if e.kind() == Kind::Conflict && attempt < ATTEMPTS => attempt += 1,
+                result => return result,
+            }
+        }
     }
 }
 

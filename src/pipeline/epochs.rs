@@ -111,6 +111,7 @@ impl Run {
             if let Some((table, _)) = ahead {
                 return Err(Self::overtaken(table));
             }
+            self.check_foreign(pipeline, &newest).await?;
             let mut tables = newest.tables;
             tables.extend(own.clone());
             let epoch = Epoch { number: newest.number + 1, tables };
@@ -120,6 +121,19 @@ impl Run {
             }
         }
         Err(Error::new(Kind::Conflict, "other runs publish all the time"))
+    }
+
+    /// Another pipeline's table that was read must still be published as it was read.
+    async fn check_foreign(&self, pipeline: &Pipeline, newest: &Epoch) -> Result<()> {
+        let reads = pipeline.models.iter().flat_map(|model| &model.reads);
+        for table in reads.filter(|table| !self.own.contains(table)) {
+            let own = published(&self.state_of(table).await?);
+            let known = newest.tables.get(table).filter(|known| known.table_id == own.table_id);
+            if known.is_some_and(|known| known.version != own.version) {
+                return Err(Self::overtaken(table));
+            }
+        }
+        Ok(())
     }
 
     /// The versions of the tables of `pipeline`, if each model was built from exactly these.

@@ -75,13 +75,16 @@ impl Run {
         let before = reports.len();
         for (batch, files) in std::mem::take(&mut pending.resumed) {
             let application = &pending.application;
-            let replaces = Vec::new();
+            let replaces = pending.batches.replaced_by(batch);
             let landing = Landing { source, application, batch, files, resumed: true, replaces };
             reports.push(self.land(landing).await.map_err(placed)?);
         }
         let files = std::mem::take(&mut pending.files);
         if !files.is_empty() {
             let Pending { application, batches, abandoned, .. } = &pending;
+            if let Some(newest) = abandoned.last() {
+                self.give_up(source, application, *newest).await.map_err(placed)?;
+            }
             let batch = self.plan_batch(application, batches, &files, abandoned).await?;
             let replaces = abandoned.clone();
             let files_changed = batches.changed_among(&files);
@@ -127,6 +130,15 @@ impl Run {
                 ));
         }
         let (mut resumed, mut abandoned) = (Vec::new(), Vec::new());
+        // One that was given up by a run that died before it had planned another in its place.
+        let given_up = match &bronze {
+            Some(bronze) => bronze.position_of(&given_up_id(&application)).await?,
+            None => None,
+        };
+        if let Some(batch) = given_up.filter(|batch| batches.holds(*batch)) {
+            batches.abandon(batch);
+            abandoned.push(batch);
+        }
         for batch in landed + 1..=batches.newest {
             match batches.files_of(batch) {
                 Ok(files) if files.is_empty() => {}
@@ -142,6 +154,34 @@ impl Run {
         }
         let files = batches.new_among(&files);
         Ok(Pending { application, batches, bronze, resumed, abandoned, files })
+    }
+
+    /// Makes sure that `batch` will never be landed by a run that still works on it: Bronze says that
+    /// it is done with, and that it was given up. Of the two runs, one finds the other's commit.
+    async fn give_up(&self, source: &Source, application: &str, batch: i64) -> Result<()> {
+        let base = self.lake.snapshot(&source.table).await?;
+        let landed = match &base {
+            Some(base) => base.position_of(application).await?.unwrap_or(0),
+            None => 0,
+        };
+        let given_up = match &base {
+            Some(base) => base.position_of(&given_up_id(application)).await?,
+            None => None,
+        };
+        if given_up == Some(batch) {
+            return Ok(());
+        }
+        if base.is_some() && landed == batch {
+            return Err(Self::overtaken(&source.table));
+        }
+        let positions =
+            vec![(application.to_owned(), landed.max(batch)), (given_up_id(application), batch)];
+        let notes = vec![
+            ("run_id", self.id.clone().into()),
+            ("reason", format!("batch {batch} was given up: its files changed").into()),
+        ];
+        let change = Change { positions, notes, ..Change::default() };
+        self.lake.commit(&bronze_spec(source), base.as_ref(), change).await.map(drop)
     }
 
     async fn land(&self, landing: Landing<'_>) -> Result<SourceReport> {
@@ -296,6 +336,11 @@ async fn decode(
             return Ok(Landed { written: sink.close().await?, rescued });
         }
     }
+}
+
+/// Under which name Bronze remembers the batch that was given up last.
+fn given_up_id(application: &str) -> String {
+    format!("{application}/given-up")
 }
 
 fn rescued_rows(rows: &arrow::array::RecordBatch) -> u64 {

@@ -191,7 +191,12 @@ impl Run {
             return Ok(());
         }
         let positions = target.rejects_positions();
-        self.check_not_overtaken(target, base.as_ref(), &positions).await?;
+        // Rows that are only added must not be added to those of a run that has seen the same.
+        let limits: Vec<Option<i64>> = match replacing {
+            Replacing::Nothing => target.seen().await?,
+            _ => positions.iter().map(|(_, own)| Some(*own)).collect(),
+        };
+        self.check_not_overtaken(target, base.as_ref(), &positions, &limits).await?;
         let change = Change {
             adds: quarantine.sink.close().await?.adds,
             removal: Removal::Files(gone),
@@ -209,14 +214,15 @@ impl Run {
         target: &Target<'_>,
         base: Option<&Snapshot>,
         positions: &[(String, i64)],
+        limits: &[Option<i64>],
     ) -> Result<()> {
         let table = &target.model.table;
-        for (id, own) in positions {
+        for ((id, _), limit) in positions.iter().zip(limits) {
             let recorded = match base {
                 Some(base) => base.position_of(id).await?,
                 None => None,
             };
-            if recorded > Some(*own) {
+            if recorded > *limit {
                 return Err(Self::overtaken(table));
             }
         }

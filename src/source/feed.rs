@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::runtime::Stop;
 
 use super::frame::{Framer, PIECE};
-use super::{InputFile, Piece};
+use super::{InputFile, Piece, look_at};
 
 /// The pieces of many files, in no particular order, for any number of takers.
 #[derive(Clone)]
@@ -92,9 +92,8 @@ fn read_files(
 /// A file that grew or was replaced while it was read would be in the ledger under a size that is
 /// not what was landed.
 fn check_unchanged(file: &InputFile) -> Result<()> {
-    let now = std::fs::metadata(&file.path)
-        .map_err(|e| Error::io("cannot look at a file of the source again", &file.path, e))?;
-    if now.len() == file.bytes {
+    let now = look_at(&file.name, &file.path)?;
+    if now.bytes == file.bytes && now.modified_at == file.modified_at {
         return Ok(());
     }
     Err(Error::new(Kind::Conflict, "a file of the source changed while it was read")

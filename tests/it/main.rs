@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failing test panics")]
 
 mod commands;
+mod compaction;
 mod generated;
 mod history;
 mod incremental;
