@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use chrono::{DateTime, NaiveDate, NaiveTime};
 use clap::Args;
 use futures::TryStreamExt as _;
 
-use crate::engine::{Engine, LakeCatalog, engine_error};
+use crate::engine::{Engine, LakeCatalog, Session, engine_error, statements};
 use crate::error::{Error, Kind, Result};
 use crate::lake::{At, Lake};
 use crate::name::TableName;
@@ -17,11 +18,12 @@ use crate::pipeline::Epoch;
 use crate::runtime::Timestamp;
 
 use super::Context;
-use super::output::RowFormat;
+use super::output::{Output, RowFormat};
 
-/// Asks the tables of the lake one question in SQL; it reads and never writes.
+/// Asks the tables of the lake in SQL; it reads and never writes.
 ///
-/// Tables are called layer.table, as in silver.sessions; the layer gold may be left out.
+/// Tables are called layer.table, as in silver.sessions; the layer gold may be left out. Several
+/// queries are parted by semicolons and answered in their order.
 ///
 /// Examples:
 ///   clickwatch sql "SELECT * FROM gold.return_visitors ORDER BY session_date"
@@ -41,6 +43,9 @@ pub(super) struct Arguments {
     /// How many rows a table for people shows at most; the other formats print all
     #[arg(long, value_name = "N", default_value_t = 1000)]
     rows: usize,
+    /// Say how long each query took
+    #[arg(long)]
+    timing: bool,
     /// Read Bronze, Silver and Gold as an earlier run left them; without it, as the latest did
     #[arg(long, value_name = "N", conflicts_with = "latest")]
     epoch: Option<u64>,
@@ -90,12 +95,15 @@ fn parse_time(text: &str) -> Result<(TableName, At), String> {
 }
 
 pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Result<()> {
-    let query = query(&arguments)?;
+    let queries = queries(&arguments)?;
     let lake = context.lake()?;
     let engine = context.engine()?;
     let at = arguments.states(&engine, &lake).await?;
     let session = engine.session(LakeCatalog::open(&lake, at).await?);
-    let named = session.tables_of(&query)?;
+    let mut named = Vec::new();
+    for query in &queries {
+        named.extend(session.tables_of(query)?);
+    }
     if let Some((table, _)) = arguments.chosen().find(|(table, _)| !named.contains(table)) {
         return Err(Error::new(
             Kind::Invalid,
@@ -104,38 +112,60 @@ pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Resul
         .at("table", table));
     }
     let stop = context.stop.clone();
+    let output = &mut context.output;
     stop.or_stopped(async {
-        let plan = session.plan(&query).await?;
-        let physical = session.physical(&plan).await?;
-        let mut rows = session.execute_all(Arc::clone(&physical))?;
-        let mut left =
-            if arguments.format == RowFormat::Table { arguments.rows } else { usize::MAX };
-        let mut printer = context.output.rows(arguments.format, &physical.schema())?;
-        let mut cut = false;
-        while let Some(batch) =
-            rows.try_next().await.map_err(|e| engine_error("cannot answer the query", e))?
-        {
-            cut = batch.num_rows() > left;
-            printer.print(&batch.slice(0, batch.num_rows().min(left)))?;
-            left = left.saturating_sub(batch.num_rows());
-            if cut {
-                break;
+        for (number, query) in queries.iter().enumerate() {
+            if number > 0 && matches!(arguments.format, RowFormat::Table | RowFormat::Csv) {
+                output.data("")?;
             }
-        }
-        printer.finish()?;
-        if cut {
-            let note = format!(
-                "only the first {} rows are shown: see --rows, or --format csv for all",
-                arguments.rows
-            );
-            context.output.note(&note)?;
+            let started = Instant::now();
+            answer(&session, query, &arguments, output).await?;
+            if arguments.timing {
+                let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
+                output.note(&format!("Time: {milliseconds:.3} ms"))?;
+            }
         }
         Ok(())
     })
     .await
 }
 
-fn query(arguments: &Arguments) -> Result<String> {
+/// Prints the rows of one query.
+async fn answer(
+    session: &Session,
+    query: &str,
+    arguments: &Arguments,
+    output: &mut Output<'_>,
+) -> Result<()> {
+    let plan = session.plan(query).await?;
+    let physical = session.physical(&plan).await?;
+    let mut rows = session.execute_all(Arc::clone(&physical))?;
+    let mut left = if arguments.format == RowFormat::Table { arguments.rows } else { usize::MAX };
+    let mut printer = output.rows(arguments.format, &physical.schema())?;
+    let mut cut = false;
+    while let Some(batch) =
+        rows.try_next().await.map_err(|e| engine_error("cannot answer the query", e))?
+    {
+        cut = batch.num_rows() > left;
+        printer.print(&batch.slice(0, batch.num_rows().min(left)))?;
+        left = left.saturating_sub(batch.num_rows());
+        if cut {
+            break;
+        }
+    }
+    printer.finish()?;
+    if cut {
+        let note = format!(
+            "only the first {} rows are shown: see --rows, or --format csv for all",
+            arguments.rows
+        );
+        output.note(&note)?;
+    }
+    Ok(())
+}
+
+/// The queries that are asked for, in their order.
+fn queries(arguments: &Arguments) -> Result<Vec<String>> {
     let text = match (&arguments.query, &arguments.file) {
         (Some(query), _) => query.clone(),
         (None, Some(file)) => std::fs::read_to_string(file)
@@ -148,9 +178,15 @@ fn query(arguments: &Arguments) -> Result<String> {
             text
         }
     };
-    if text.trim().is_empty() {
+    let queries = statements(&text);
+    if queries.is_empty() {
         return Err(Error::new(Kind::Invalid, "there is no query")
             .hint("write it behind the command, into a file for --file, or to standard input"));
     }
-    Ok(text)
+    if queries.len() > 1 && arguments.format == RowFormat::Parquet {
+        return Err(Error::new(Kind::Invalid, "a Parquet file holds the rows of one query")
+            .at("queries", queries.len())
+            .hint("ask them one by one, or choose another --format"));
+    }
+    Ok(queries)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
@@ -35,7 +35,8 @@ impl Tables {
     }
 }
 
-/// A catalog of the tables of a lake, each opened when a query first names it.
+/// A catalog of the tables of a lake, each opened when a query first names it, and the same from
+/// then on.
 pub struct LakeCatalog;
 
 impl LakeCatalog {
@@ -50,6 +51,7 @@ impl LakeCatalog {
                 layer,
                 names: names.map(|table| table.name().to_owned()).collect(),
                 at: Arc::clone(&at),
+                open: Mutex::default(),
             };
             (layer.as_str(), Arc::new(schema) as Arc<dyn SchemaProvider>)
         });
@@ -103,6 +105,14 @@ struct LakeLayer {
     layer: Layer,
     names: Vec<String>,
     at: Arc<HashMap<TableName, At>>,
+    /// The tables that were named before.
+    open: Mutex<HashMap<TableName, Arc<dyn TableProvider>>>,
+}
+
+impl LakeLayer {
+    fn opened(&self) -> MutexGuard<'_, HashMap<TableName, Arc<dyn TableProvider>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl fmt::Debug for LakeLayer {
@@ -122,11 +132,15 @@ impl SchemaProvider for LakeLayer {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         let Ok(table) = TableName::new(self.layer, name) else { return Ok(None) };
+        if let Some(provider) = self.opened().get(&table) {
+            return Ok(Some(Arc::clone(provider)));
+        }
         let at = self.at.get(&table).copied().unwrap_or_default();
         let snapshot = self.lake.snapshot_at(&table, at).await;
-        snapshot
+        let provider = snapshot
             .and_then(|snapshot| snapshot.map(|snapshot| snapshot.provider()).transpose())
-            .map_err(|e| DataFusionError::External(Box::new(e)))
+            .map_err(|e| DataFusionError::External(Box::new(e)))?;
+        Ok(provider.inspect(|provider| drop(self.opened().insert(table, Arc::clone(provider)))))
     }
 
     fn table_exist(&self, name: &str) -> bool {

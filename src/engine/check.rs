@@ -23,6 +23,8 @@ use super::{Engine, LINEAGE, Session, Tables};
 pub struct Checked {
     /// The stored schema of every table that the project declares.
     pub schemas: HashMap<TableName, SchemaRef>,
+    /// The models that keep one record for each key.
+    pub upserts: HashMap<TableName, Model>,
 }
 
 /// Plans every model of `project` over empty tables, in the order of the building.
@@ -53,7 +55,9 @@ pub async fn check(engine: &Engine, project: &Project) -> Result<Checked> {
         waiting = later;
     }
     if problems.is_empty() {
-        Ok(Checked { schemas })
+        let upserts = project.models().filter(|model| model.strategy == Strategy::Upsert);
+        let upserts = upserts.map(|model| (model.table.clone(), model.clone())).collect();
+        Ok(Checked { schemas, upserts })
     } else {
         Err(Error::problems("the project has mistakes", problems))
     }

@@ -12,7 +12,9 @@ mod function;
 mod keys;
 mod narrow;
 mod newest;
+mod row_hash;
 mod session;
+mod statements;
 mod touched;
 
 pub use catalog::{LakeCatalog, Tables};
@@ -22,6 +24,7 @@ pub use keys::Keys;
 pub use narrow::{Reach, Use, passed_on, uses};
 pub use newest::{LINEAGE, Newest, newest_only};
 pub use session::{Engine, Session};
+pub use statements::statements;
 pub use touched::{Moved, changed_rows, moved_keys};
 
 use datafusion::common::DataFusionError;

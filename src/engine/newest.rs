@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use datafusion::common::{Column, JoinType, NullEquality};
 use datafusion::datasource::MemTable;
-use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::functions_aggregate::expr_fn::{max, min};
 use datafusion::logical_expr::{
     Expr, ExprFunctionExt as _, LogicalPlan, LogicalPlanBuilder, ident, lit,
 };
@@ -15,6 +15,7 @@ use futures::TryStreamExt as _;
 
 use crate::error::Result;
 
+use super::row_hash::row_hash;
 use super::{Session, engine_error};
 
 /// The columns that say which record a row came from; a greater tuple is a newer record.
@@ -24,13 +25,18 @@ pub const LINEAGE: [&str; 3] = ["_batch", "_source", "_position"];
 /// many of them everything is sorted instead, which may spill.
 const FEW: usize = 1_000_000;
 
+/// The hash of a row's key.
+const KEY: &str = "_clickwatch_key";
+/// The hash of a row's origin.
+const ORIGIN: &str = "_clickwatch_origin";
+
 /// The rows of `plan` without those for whose `by` values there are rows of a newer record.
 ///
 /// In: rows with the `by` columns and the [`LINEAGE`]. A record may have several rows of one key
 /// (its children), and they stay or go together.
 /// Out: the same columns. NULL is a key like any other.
-/// Why not ROW_NUMBER over the rows: it would sort them whole. Here the keys are counted first, on
-/// their own columns, and rows are compared only where a key was delivered twice.
+/// Why not ROW_NUMBER over the rows: it would sort them whole. Here it is first looked for keys that
+/// may have several origins, by hashes of both, and only rows of these are compared.
 pub async fn newest_only(
     session: &Session,
     patient: &Session,
@@ -42,14 +48,13 @@ pub async fn newest_only(
         let plan = newest_by_sorting(patient, plan, by)?;
         Ok(Newest { plan, needs_patience: true })
     };
-    let repeated = repeated_keys(session.frame(plan.clone()), by).map_err(failed)?;
-    let Some(repeated) = collect_few(session, repeated).await? else { return sorted(plan) };
-    if repeated.iter().all(|batch| batch.num_rows() == 0) {
+    let suspects = suspects(session.frame(plan.clone()), by).map_err(failed)?;
+    let Some(suspects) = collect_few(session, suspects).await? else { return sorted(plan) };
+    if suspects.iter().all(|batch| batch.num_rows() == 0) {
         return Ok(Newest { plan, needs_patience: false });
     }
     let rows = session.frame(plan.clone());
-    let keys = in_memory(session, &repeated)?;
-    let outdated = outdated(rows, keys, by).map_err(failed)?;
+    let outdated = outdated(rows, in_memory(session, &suspects)?, by).map_err(failed)?;
     let Some(outdated) = collect_few(session, outdated).await? else { return sorted(plan) };
     let outdated = in_memory(session, &outdated)?.into_unoptimized_plan();
     let plan = without(outdated, plan, by).map_err(failed)?;
@@ -70,29 +75,28 @@ fn columns(by: &[String]) -> Vec<Expr> {
     by.iter().map(String::as_str).chain(LINEAGE).map(ident).collect()
 }
 
-/// The keys that occur with more than one record.
-fn repeated_keys(rows: DataFrame, by: &[String]) -> Frame {
-    let keys: Vec<Expr> = by.iter().map(ident).collect();
-    rows.select(columns(by))?
-        .distinct()?
-        .aggregate(keys.clone(), vec![count(lit(1)).alias("_clickwatch_records")])?
-        .filter(ident("_clickwatch_records").gt(lit(1)))?
-        .select(keys)
+/// The hashes of keys that occur with more than one record, and perhaps some of others.
+fn suspects(rows: DataFrame, by: &[String]) -> Frame {
+    let hashes =
+        vec![row_hash(by.iter().map(String::as_str)).alias(KEY), row_hash(LINEAGE).alias(ORIGIN)];
+    let (least, greatest) = ("_clickwatch_least", "_clickwatch_greatest");
+    let origins = vec![min(ident(ORIGIN)).alias(least), max(ident(ORIGIN)).alias(greatest)];
+    rows.select(hashes)?
+        .aggregate(vec![ident(KEY)], origins)?
+        .filter(ident(least).not_eq(ident(greatest)))?
+        .select(vec![ident(KEY)])
 }
 
 /// The origins, per key, of all but the newest record.
-fn outdated(rows: DataFrame, keys: DataFrame, by: &[String]) -> Frame {
-    let candidates = LogicalPlanBuilder::from(keys.into_unoptimized_plan())
-        .join_detailed(
-            rows.clone().select(columns(by))?.into_unoptimized_plan(),
-            JoinType::RightSemi,
-            (key_columns(by), key_columns(by)),
-            None,
-            NullEquality::NullEqualsNull,
-        )?
+fn outdated(rows: DataFrame, suspects: DataFrame, by: &[String]) -> Frame {
+    let mut wanted = columns(by);
+    wanted.push(row_hash(by.iter().map(String::as_str)).alias(KEY));
+    let (state, rows) = rows.select(wanted)?.into_parts();
+    let candidates = LogicalPlanBuilder::from(suspects.into_unoptimized_plan())
+        .join_using(rows, JoinType::RightSemi, vec![Column::from_name(KEY)])?
         .build()?;
-    let (state, _) = rows.into_parts();
     let ranked = DataFrame::new(state, candidates)
+        .select(columns(by))?
         .distinct()?
         .with_column("_clickwatch_newness", newness(by)?)?;
     ranked.filter(ident("_clickwatch_newness").gt(lit(1)))?.select(columns(by))

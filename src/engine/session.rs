@@ -10,8 +10,10 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::error::{Error, Kind, Result};
 use crate::name::{Layer, TableName, did_you_mean};
@@ -55,6 +57,11 @@ impl Engine {
             .map_err(|e| engine_error("cannot start the query engine", e))?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         Ok(Self { runtime, cores })
+    }
+
+    /// The same engine for a part of the work, of which each core does one.
+    pub fn on_one_core(&self) -> Self {
+        Self { cores: 1, ..self.clone() }
     }
 
     /// How many cores work at once.
@@ -166,6 +173,17 @@ impl Session {
     ) -> Result<SendableRecordBatchStream> {
         plan.execute(part, self.context.task_ctx())
             .map_err(|e| engine_error("cannot run the query", e))
+    }
+
+    /// The rows of several plans with a session for each, one after the other.
+    pub fn execute_in_turn(
+        plans: Vec<(Self, Arc<dyn ExecutionPlan>)>,
+    ) -> Option<SendableRecordBatchStream> {
+        let schema = plans.first()?.1.schema();
+        let rows = stream::iter(plans)
+            .map(|(session, plan)| execute_stream(plan, session.context.task_ctx()))
+            .try_flatten();
+        Some(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
 
     /// The rows of all parts of `plan`.

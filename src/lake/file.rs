@@ -74,6 +74,11 @@ impl DataFile {
         values
     }
 
+    /// The value of the partition `column` as the log spells it; nothing for NULL.
+    pub fn partition_value(&self, column: &str) -> Option<&str> {
+        self.partition.get(column)?.as_deref().filter(|value| !value.is_empty())
+    }
+
     /// Its bytes on storage.
     pub fn bytes(&self) -> u64 {
         self.size

@@ -7,9 +7,11 @@ use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, UInt32Array};
+use arrow::array::{Array as _, ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Schema, SchemaRef};
+use arrow::error::ArrowError;
 use arrow::row::{OwnedRow, RowConverter, SortField};
 use delta_kernel::expressions::Scalar;
 use delta_kernel::table_properties::DataSkippingNumIndexedCols;
@@ -28,6 +30,8 @@ use super::{Lake, TableSpec, delta_error};
 /// Rows of one partition that are encoded together, or fewer when they are large.
 const ROWS_AT_ONCE: usize = 32 << 10;
 const BYTES_AT_ONCE: usize = 32 << 20;
+/// Batches of fewer rows are joined before they are encoded.
+const THIN: usize = 4 << 10;
 /// Rows that may wait in all partitions of a sink together.
 const ROWS_WAITING: usize = 128 << 10;
 /// Files of a sink that are open at the same time. Beyond it they are closed and begun anew: many
@@ -178,13 +182,15 @@ impl Sink {
                 .because(e)
         };
         let columns = batch.project(&self.partition_columns).map_err(failed)?.columns().to_vec();
+        if are_all_alike(&columns).map_err(failed)? {
+            let first: Vec<_> = columns.iter().map(|column| column.slice(0, 1)).collect();
+            let rows = keys.convert_columns(&first).map_err(failed)?;
+            return Ok(vec![(Some(rows.row(0).owned()), batch.clone())]);
+        }
         let rows = keys.convert_columns(&columns).map_err(failed)?;
         let mut groups: HashMap<_, Vec<u32>> = HashMap::new();
         for (row, index) in rows.iter().zip(0u32..) {
             groups.entry(row).or_default().push(index);
-        }
-        if let (1, Some(row)) = (groups.len(), groups.keys().next()) {
-            return Ok(vec![(Some(row.owned()), batch.clone())]);
         }
         groups
             .into_iter()
@@ -236,14 +242,15 @@ impl Sink {
         self.rows_waiting -= std::mem::take(&mut partition.rows_waiting);
         partition.bytes_waiting = 0;
         let table = &self.spec.name;
-        let rows = concat_batches(&first.schema(), &waiting)
-            .and_then(|rows| without(&rows, &self.partition_columns))
+        let rows = encodable(&first.schema(), &waiting)
+            .into_iter()
+            .map(|rows| rows.and_then(|rows| without(&rows, &self.partition_columns)))
+            .collect::<Result<Vec<_>, _>>()
             .map_err(|e| {
                 Error::new(Kind::Bug, "cannot join rows of a partition")
                     .at("table", table)
                     .because(e)
             })?;
-        drop(waiting);
         let writer = match &mut partition.writer {
             Some(writer) => writer,
             none => {
@@ -252,7 +259,11 @@ impl Sink {
                 none.insert(writer.map_err(|e| delta_error("cannot begin a file", table, e))?)
             }
         };
-        writer.write(&rows).await.map_err(|e| delta_error("cannot write a file", table, e))
+        for rows in rows {
+            let written = writer.write(&rows).await;
+            written.map_err(|e| delta_error("cannot write a file", table, e))?;
+        }
+        Ok(())
     }
 
     /// Closes the files of all partitions, one after the other, so that few are open at a time
@@ -277,7 +288,28 @@ impl Sink {
     }
 }
 
-fn without(rows: &RecordBatch, columns: &[usize]) -> Result<RecordBatch, arrow::error::ArrowError> {
+/// Whether each of `columns` has one value only.
+fn are_all_alike(columns: &[ArrayRef]) -> Result<bool, ArrowError> {
+    for column in columns {
+        let first = arrow::array::Scalar::new(column.slice(0, 1));
+        if not_distinct(column, &first)?.true_count() < column.len() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The rows of `batches` in batches that are worth encoding: thin slices are joined, large ones are
+/// left as they are.
+fn encodable(schema: &SchemaRef, batches: &[RecordBatch]) -> Vec<Result<RecordBatch, ArrowError>> {
+    let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+    match rows >= batches.len() * THIN {
+        true => batches.iter().cloned().map(Ok).collect(),
+        false => vec![concat_batches(schema, batches)],
+    }
+}
+
+fn without(rows: &RecordBatch, columns: &[usize]) -> Result<RecordBatch, ArrowError> {
     if columns.is_empty() {
         return Ok(rows.clone());
     }

@@ -1,14 +1,18 @@
 //! Bringing one model's table up to date, with as little reading and writing as its strategy allows.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use crate::engine::Use;
 use crate::error::{Error, Result};
 use crate::lake::{Change, Snapshot};
+use crate::name::TableName;
 use crate::project::{Model, Strategy};
 
 use super::expect::Judges;
+use super::parts::FEW_ROWS;
 use super::quarantine::{Replacing, failed_expectation};
 use super::scope::Scope;
 use super::target::{Target, Work};
@@ -38,6 +42,12 @@ impl Run {
         report: &mut PipelineReport,
     ) -> Result<TableReport> {
         let (mut strategy, mut reason) = work.how(target.model);
+        let uses = match &work {
+            Work::Touched { uses, .. } => uses.clone(),
+            // What can be saved by knowing is not worth the asking when there is little to do.
+            Work::Full { .. } if target.upstream_rows() >= FEW_ROWS => self.uses(target).await?,
+            _ => HashMap::new(),
+        };
         let scope = match &work {
             Work::Nothing => return Ok(target.report()),
             Work::Full { .. } => Some(Scope::full(target)?),
@@ -58,7 +68,7 @@ impl Run {
             return self.note_positions(target, scope.bytes_read).await;
         }
         let how = TableReport { strategy, reason, ..target.report() };
-        self.replace(target, scope, how, report).await
+        self.replace(target, scope, &uses, how, report).await
     }
 
     /// Computes the rows within `scope` and puts them in place of those that they replace.
@@ -66,6 +76,7 @@ impl Run {
         &self,
         target: &Target<'_>,
         mut scope: Scope,
+        uses: &HashMap<TableName, Use>,
         how: TableReport,
         report: &mut PipelineReport,
     ) -> Result<TableReport> {
@@ -73,13 +84,13 @@ impl Run {
         let seen = Arc::new(AtomicU64::new(0));
         let rows = Arc::clone(&seen);
         self.progress.begin(Step::Build { table: model.table.clone(), rows });
-        let (session, plan) = self.model_rows(target, &scope).await?;
+        let (session, new) = self.new_rows(target, &scope, uses).await?;
         let replaced = self.replaced(&session, target, &mut scope).await?;
         let kept = match &replaced.kept {
             Some(kept) => Some(session.physical(kept).await?),
             None => None,
         };
-        let rows = Rows { new: Some(session.physical(&plan).await?), kept, seen };
+        let rows = Rows { new: Some(new), kept, seen };
         let seen = Arc::clone(&rows.seen);
         let judges = Arc::new(Judges::new(&session, model, &target.spec.schema)?);
         let mut quarantine = self.quarantine(&model.table)?;

@@ -12,6 +12,7 @@ mod epochs;
 mod expect;
 mod ingest;
 mod ledger;
+mod parts;
 mod plan;
 mod progress;
 mod quarantine;

@@ -10,6 +10,7 @@ use datafusion::common::DataFusionError;
 use datafusion::datasource::ViewTable;
 use datafusion::functions::expr_fn::nullif;
 use datafusion::logical_expr::{Expr, LogicalPlan, cast, ident, lit};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::DataFrame;
 
 use crate::engine::{
@@ -21,7 +22,9 @@ use crate::name::TableName;
 use crate::project::Strategy;
 
 use super::Run;
+use super::parts::{Parts, cut};
 use super::target::{Changed, Target};
+use super::write::New;
 
 /// What the SQL of a model sees, and which keys of its table that concerns.
 #[derive(Default)]
@@ -60,6 +63,24 @@ impl Scope {
             tables.add(name.clone(), Arc::clone(provider));
         }
         tables.into_catalog()
+    }
+
+    /// Whether nothing is left out and everything is replaced.
+    fn is_everything(&self) -> bool {
+        self.keys.is_none() && !self.is_new
+    }
+
+    /// Those rows of the model that have one of the keys of the scope. Rows that came have no others.
+    fn among_keys(
+        &self,
+        session: &Session,
+        plan: LogicalPlan,
+        target: &Target<'_>,
+    ) -> Result<LogicalPlan> {
+        match self.keys.as_ref().filter(|_| !self.is_new) {
+            Some(keys) => keys.among(session, plan, &target.model.by),
+            None => Ok(plan),
+        }
     }
 
     fn open(&mut self, table: &Snapshot, files: &[DataFile]) -> Result<()> {
@@ -214,7 +235,57 @@ impl Run {
         keys.map(|keys| keys.with_twins(&target.spec.partition_by)).transpose()
     }
 
-    /// The rows that the model yields within `scope`, and the session that can execute them.
+    /// The rows that the model yields within `scope`, in the way that takes the least time, and a
+    /// session over the scope; `uses` is what the model wants of each table, as far as that is known.
+    pub(super) async fn new_rows(
+        &self,
+        target: &Target<'_>,
+        scope: &Scope,
+        uses: &HashMap<TableName, Use>,
+    ) -> Result<(Session, New)> {
+        let is_upsert = target.model.strategy == Strategy::Upsert;
+        let needs_newest = is_upsert && !self.has_one_record_per_key(target, uses).await?;
+        if scope.is_everything()
+            && !needs_newest
+            && let Some(parts) = cut(target, uses, self.engine.cores())?
+        {
+            let plans = self.plans_of(target, parts).await?;
+            return Ok((self.engine.session(scope.catalog()), New::Parts(plans)));
+        }
+        let (session, plan) = match needs_newest {
+            true => self.model_rows(target, scope).await?,
+            false => {
+                let session = self.engine.session(scope.catalog());
+                let plan = scope.among_keys(&session, target.rows(&session).await?, target)?;
+                (session, plan)
+            }
+        };
+        let plan = session.physical(&plan).await?;
+        Ok((session, New::Plan(plan)))
+    }
+
+    /// The model planned over each of `parts`, each for one core.
+    async fn plans_of(
+        &self,
+        target: &Target<'_>,
+        parts: Parts,
+    ) -> Result<Vec<(Session, Arc<dyn ExecutionPlan>)>> {
+        let engine = self.engine.on_one_core();
+        let mut plans = Vec::with_capacity(parts.len());
+        for files in parts {
+            let mut part = Scope::default();
+            for (upstream, files) in target.upstream.iter().zip(&files) {
+                part.open(upstream, files)?;
+            }
+            let session = engine.session(part.catalog());
+            let plan = session.physical(&target.rows(&session).await?).await?;
+            plans.push((session, plan));
+        }
+        Ok(plans)
+    }
+
+    /// The rows that the model yields within `scope`, of several records with the same key those of
+    /// the newest, and the session that can execute them.
     pub(super) async fn model_rows(
         &self,
         target: &Target<'_>,
@@ -231,9 +302,7 @@ impl Run {
                 session = patient;
             }
         }
-        if let Some(keys) = scope.keys.as_ref().filter(|_| !scope.is_new) {
-            plan = keys.among(&session, plan, &model.by)?;
-        }
+        let plan = scope.among_keys(&session, plan, target)?;
         Ok((session, plan))
     }
 

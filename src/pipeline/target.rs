@@ -129,6 +129,33 @@ impl Run {
         }
     }
 
+    /// What the model wants of each table that it reads.
+    pub(super) async fn uses(&self, target: &Target<'_>) -> Result<HashMap<TableName, Use>> {
+        uses(&self.engine, target.model, &target.schemas()).await
+    }
+
+    /// Whether the rows of each key of an upsert go back to one record in any case, because those
+    /// of the one table that it reads do.
+    pub(super) async fn has_one_record_per_key(
+        &self,
+        target: &Target<'_>,
+        uses: &HashMap<TableName, Use>,
+    ) -> Result<bool> {
+        let [only] = target.upstream.as_slice() else { return Ok(false) };
+        let Some(upsert) = self.checked.upserts.get(only.name()) else { return Ok(false) };
+        // It may have been built by what the project said before.
+        if only.fingerprint() != Some(fingerprint(upsert, only.schema())) {
+            return Ok(false);
+        }
+        let Some(Reach::Keyed(columns)) = uses.get(only.name()).map(|usage| &usage.reach) else {
+            return Ok(false);
+        };
+        if !upsert.by.iter().all(|column| columns.contains(column)) {
+            return Ok(false);
+        }
+        passed_on(&self.engine, target.model, &target.schemas(), only.name(), &LINEAGE).await
+    }
+
     async fn incremental_work(
         &self,
         target: &Target<'_>,
@@ -144,19 +171,14 @@ impl Run {
         if self.has_orphaned_rejects(target).await? {
             return full("an interrupted run has left rows in quarantine".into());
         }
-        let schemas: HashMap<TableName, SchemaRef> = target
-            .upstream
-            .iter()
-            .map(|one| (one.name().clone(), Arc::clone(one.schema())))
-            .collect();
         let only_came = changed.iter().all(|(_, changes)| changes.removed.is_empty());
-        if only_came && !changed.is_empty() && self.adds_up(target, &schemas).await? {
+        if only_came && !changed.is_empty() && self.adds_up(target).await? {
             return Ok(Work::New { changed, reason });
         }
         if model.strategy == Strategy::Append && !changed.is_empty() {
             return full(format!("rows went, and an append only adds: {reason}"));
         }
-        let uses = uses(&self.engine, model, &schemas).await?;
+        let uses = self.uses(target).await?;
         // What the model names but does not read cannot change it.
         changed.retain(|(index, _)| {
             target.upstream.get(*index).is_some_and(|table| uses.contains_key(table.name()))
@@ -186,16 +208,12 @@ impl Run {
 impl Run {
     /// Whether rows that come can be run through the model by themselves. For an upsert they must
     /// also be newer than all before: rows of Bronze are, if their origin is passed on as it is.
-    async fn adds_up(
-        &self,
-        target: &Target<'_>,
-        schemas: &HashMap<TableName, SchemaRef>,
-    ) -> Result<bool> {
+    async fn adds_up(&self, target: &Target<'_>) -> Result<bool> {
         let model = target.model;
         match (model.strategy, target.upstream.as_slice()) {
             (Strategy::Append, _) => Ok(true),
             (Strategy::Upsert, [only]) if only.name().layer() == Layer::Bronze => {
-                passed_on(&self.engine, model, schemas, only.name(), &LINEAGE).await
+                passed_on(&self.engine, model, &target.schemas(), only.name(), &LINEAGE).await
             }
             _ => Ok(false),
         }
@@ -222,6 +240,17 @@ fn doubled(
 }
 
 impl Target<'_> {
+    /// How many rows the tables have that the model reads, as far as their logs say.
+    pub(super) fn upstream_rows(&self) -> u64 {
+        self.upstream.iter().filter_map(Snapshot::rows).sum()
+    }
+
+    /// The columns of each table that the model reads.
+    fn schemas(&self) -> HashMap<TableName, SchemaRef> {
+        let upstream = self.upstream.iter();
+        upstream.map(|one| (one.name().clone(), Arc::clone(one.schema()))).collect()
+    }
+
     /// How far each upstream table is read with this build.
     pub(super) fn positions(&self) -> Vec<(String, i64)> {
         let positions = self.upstream.iter();

@@ -8,8 +8,9 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::expressions::col;
 use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _, Partitioning};
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::task::JoinSet;
 
 use crate::engine::{Session, engine_error};
@@ -21,11 +22,19 @@ use super::Run;
 use super::expect::Judges;
 use super::quarantine::{Quarantine, Rejected};
 
+/// The new rows of a table.
+pub(super) enum New {
+    /// All of them.
+    Plan(Arc<dyn ExecutionPlan>),
+    /// All of them in parts that share no partition of the table, each planned for one core.
+    Parts(Vec<(Session, Arc<dyn ExecutionPlan>)>),
+}
+
 /// What goes into the files of a table.
 #[derive(Default)]
 pub(super) struct Rows {
     /// New rows, which have to be judged.
-    pub new: Option<Arc<dyn ExecutionPlan>>,
+    pub new: Option<New>,
     /// Rows of files that are replaced, which stay as they are.
     pub kept: Option<Arc<dyn ExecutionPlan>>,
     /// How many new rows were looked at.
@@ -50,17 +59,19 @@ impl Run {
         quarantine: &mut Quarantine,
     ) -> Result<Outcome> {
         let (rejects, mut rejected) = tokio::sync::mpsc::channel(16);
-        let dealt = |plan: Option<_>| plan.map(|plan| self.dealt(spec, plan)).transpose();
-        let (new, kept) = (dealt(rows.new)?, dealt(rows.kept)?);
-        let parts = |plan: &Option<Arc<dyn ExecutionPlan>>| {
-            plan.as_ref().map_or(0, |plan| plan.output_partitioning().partition_count())
-        };
+        let mut new = match rows.new {
+            Some(New::Plan(plan)) => self.lanes(spec, session, plan)?,
+            Some(New::Parts(parts)) => self.lanes_of_parts(spec, parts),
+            None => Vec::new(),
+        }
+        .into_iter();
+        let mut kept = match rows.kept {
+            Some(plan) => self.lanes(spec, session, plan)?,
+            None => Vec::new(),
+        }
+        .into_iter();
         let mut writers = JoinSet::new();
-        for part in 0..parts(&new).max(parts(&kept)) {
-            let stream = |plan: &Option<Arc<dyn ExecutionPlan>>| {
-                let plan = plan.as_ref().filter(|_| part < parts(plan));
-                plan.map(|plan| session.execute(plan, part)).transpose()
-            };
+        for _ in 0..new.len().max(kept.len()) {
             let writer = Writer {
                 sink: self.lake.sink(spec)?,
                 spec: spec.clone(),
@@ -69,7 +80,7 @@ impl Run {
                 kept: 0,
                 rejects: rejects.clone(),
             };
-            writers.spawn(writer.drain(stream(&new)?, stream(&kept)?));
+            writers.spawn(writer.drain(new.next(), kept.next()));
         }
         drop(rejects);
         while let Some(records) = rejected.recv().await {
@@ -83,6 +94,35 @@ impl Run {
             outcome.kept += part.kept;
         }
         Ok(outcome)
+    }
+
+    /// The rows of `plan` in as many streams as are to be written at once.
+    fn lanes(
+        &self,
+        spec: &TableSpec,
+        session: &Session,
+        plan: Arc<dyn ExecutionPlan>,
+    ) -> Result<Vec<SendableRecordBatchStream>> {
+        let plan = self.dealt(spec, plan)?;
+        let count = plan.output_partitioning().partition_count();
+        (0..count).map(|part| session.execute(&plan, part)).collect()
+    }
+
+    /// The rows of `parts` in a stream for each core, or in one where they belong into one file.
+    fn lanes_of_parts(
+        &self,
+        spec: &TableSpec,
+        parts: Vec<(Session, Arc<dyn ExecutionPlan>)>,
+    ) -> Vec<SendableRecordBatchStream> {
+        let mut parts = parts.into_iter();
+        let share = parts.len().div_ceil(self.engine.cores().max(1)).max(1);
+        let shares = std::iter::from_fn(|| Some(parts.by_ref().take(share).collect::<Vec<_>>()));
+        let shares = shares.take_while(|share| !share.is_empty());
+        let lanes = shares.filter_map(Session::execute_in_turn).collect();
+        match is_one_file(spec) {
+            true => merged(lanes).into_iter().collect(),
+            false => lanes,
+        }
     }
 
     /// The plan with its rows dealt to cores in the way that makes good files.
@@ -103,12 +143,34 @@ impl Run {
             let dealt = Partitioning::Hash(columns, self.engine.cores());
             return Ok(Arc::new(RepartitionExec::try_new(plan, dealt).map_err(failed)?));
         }
-        // What BI tools load is best in few files; it is small as a rule.
-        if spec.name.layer() == Layer::Gold {
+        if is_one_file(spec) {
             return Ok(Arc::new(CoalescePartitionsExec::new(plan)));
         }
         Ok(plan)
     }
+}
+
+/// Whether a table is written into one file: what BI tools load is best in few, and small as a rule.
+fn is_one_file(spec: &TableSpec) -> bool {
+    spec.partition_by.is_empty() && spec.name.layer() == Layer::Gold
+}
+
+/// The rows of all `lanes`, each computed by a task of its own.
+fn merged(lanes: Vec<SendableRecordBatchStream>) -> Option<SendableRecordBatchStream> {
+    let schema = lanes.first()?.schema();
+    let mut merged = RecordBatchReceiverStream::builder(schema, lanes.len());
+    for mut lane in lanes {
+        let rows = merged.tx();
+        merged.spawn(async move {
+            while let Some(batch) = lane.next().await {
+                if rows.send(batch).await.is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        });
+    }
+    Some(merged.build())
 }
 
 /// One core's part of a table.

@@ -15,6 +15,7 @@ mod mistakes;
 mod models;
 mod nasty;
 mod oracle;
+mod parts;
 mod runs;
 mod support;
 #[cfg(unix)]
