@@ -51,8 +51,12 @@ struct Round {
 /// What the program reported of the runs of a round that are worth a look.
 struct Reports {
     new_day: Value,
+    nothing: Breakdown,
     late: Value,
 }
+
+/// Where the milliseconds of a run went that had nothing to do.
+struct Breakdown(Vec<(&'static str, f64)>);
 
 fn main() -> Outcome<()> {
     let rounds = setting("CLICKWATCH_BENCH_ROUNDS", 5)?.max(1);
@@ -68,6 +72,10 @@ fn main() -> Outcome<()> {
     let (last, reports) = bench.round(rounds, true)?;
     done.push(last);
     print_seconds(&done);
+    println!("\n{:<28}{:>9}", "nothing new, last round", "ms");
+    for (what, milliseconds) in &reports.nothing.0 {
+        println!("{what:<28}{milliseconds:>9.0}");
+    }
     print_tables("new day, last round", &reports.new_day);
     print_tables("late, last round", &reports.late);
     Ok(())
@@ -164,7 +172,9 @@ impl Bench {
         arguments.extend(["--source", "web_sessions=landing"]);
         arguments.extend(more);
         let (text, seconds) = self.program(&arguments)?;
-        let report = serde_json::from_str::<Value>(&text)?["pipelines"][0].clone();
+        let whole = serde_json::from_str::<Value>(&text)?;
+        let mut report = whole["pipelines"][0].clone();
+        report["preparing_milliseconds"] = whole["preparing_milliseconds"].clone();
         let landings = entries(&report, "sources").map(|source| count(source, "rows_landed"));
         let rows: u64 = landings.sum();
         if rows != landed {
@@ -188,7 +198,7 @@ impl Bench {
         let (_, full_load) = self.run(&[], self.sessions)?;
         self.land("day/part-00000.json", "day.json")?;
         let (day_report, new_day) = self.run(&[], self.day)?;
-        let (_, nothing) = self.run(&[], 0)?;
+        let (nothing_report, nothing) = self.run(&[], 0)?;
         self.land("late.json", "late.json")?;
         let (late_report, late) = self.run(&[], self.late)?;
         let (_, nothing_again) = self.run(&[], 0)?;
@@ -207,7 +217,28 @@ impl Bench {
         );
         let nothing = [nothing, nothing_again];
         let round = Round { full_load, new_day, nothing, late, full_refresh };
-        Ok((round, Reports { new_day: day_report, late: late_report }))
+        let breakdown = Breakdown::of(&nothing_report, round.nothing[0]);
+        Ok((round, Reports { new_day: day_report, nothing: breakdown, late: late_report }))
+    }
+}
+
+impl Breakdown {
+    /// `seconds` are those of the whole process.
+    fn of(report: &Value, seconds: f64) -> Self {
+        let milliseconds = |value: &Value| value.as_f64().unwrap_or_default();
+        let sum = |part| entries(report, part).map(|one| milliseconds(&one["milliseconds"])).sum();
+        let (sources, tables): (f64, f64) = (sum("sources"), sum("tables"));
+        let prepared = milliseconds(&report["preparing_milliseconds"]);
+        let ran = milliseconds(&report["milliseconds"]);
+        let recorded = milliseconds(&report["recording_milliseconds"]);
+        Self(vec![
+            ("plan all SQL", prepared),
+            ("list sources, read ledger", sources),
+            ("look at the models", tables),
+            ("compare with the epoch", ran - sources - tables),
+            ("write down the run", recorded),
+            ("start and end the process", seconds * 1000.0 - prepared - ran - recorded),
+        ])
     }
 }
 

@@ -138,7 +138,7 @@ impl SchemaProvider for LakeLayer {
         let at = self.at.get(&table).copied().unwrap_or_default();
         let snapshot = self.lake.snapshot_at(&table, at).await;
         let provider = snapshot
-            .and_then(|snapshot| snapshot.map(|snapshot| snapshot.provider()).transpose())
+            .and_then(|snapshot| snapshot.map(|snapshot| snapshot.view_provider()).transpose())
             .map_err(|e| DataFusionError::External(Box::new(e)))?;
         Ok(provider.inspect(|provider| drop(self.opened().insert(table, Arc::clone(provider)))))
     }

@@ -74,9 +74,17 @@ impl ScalarUDFImpl for RowChecksum {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::StringArray;
+    use arrow::array::{StringArray, StringViewArray};
 
     use super::*;
+
+    #[test]
+    fn a_view_of_a_text_is_the_text() {
+        let texts = [Some("a"), None, Some(""), Some("longer than a view holds by itself")];
+        let plain = Arc::new(StringArray::from_iter(texts)) as ArrayRef;
+        let views = Arc::new(StringViewArray::from_iter(texts)) as ArrayRef;
+        assert_eq!(row_checksums(&[plain]).unwrap(), row_checksums(&[views]).unwrap());
+    }
 
     #[test]
     fn null_is_no_empty_text_and_has_its_place() {

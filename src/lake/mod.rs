@@ -7,6 +7,7 @@
 
 mod changes;
 mod commit;
+mod encoding;
 mod file;
 mod local;
 mod scan;
@@ -30,7 +31,7 @@ use crate::runtime::Timestamp;
 pub use changes::Changes;
 pub use commit::{Change, Removal};
 pub use file::{DataFile, Wanted, extent};
-pub use schema::{storable, to_stored};
+pub use schema::{encoded, storable, to_stored};
 pub use sink::{Sink, Written};
 pub use snapshot::{FILE_NUMBER, HistoryEntry, Snapshot};
 

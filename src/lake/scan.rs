@@ -11,9 +11,12 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{DataFusionError, ScalarValue, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
+use datafusion::execution::cache::default_cache::DefaultCache;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
@@ -27,6 +30,8 @@ use super::{DataFile, FILE_NUMBER, Snapshot};
 
 /// How many bytes at the end of a file are read at once in the hope of its whole footer.
 const FOOTER_HINT: usize = 64 << 10;
+/// How many bytes of footers a scan remembers.
+const FOOTERS: usize = 16 << 20;
 
 /// A snapshot that queries can scan.
 pub(super) struct DeltaScan {
@@ -39,6 +44,9 @@ pub(super) struct DeltaScan {
     statistics: Statistics,
     store: Arc<dyn ObjectStore>,
     store_url: ObjectStoreUrl,
+    /// The footers of files that were read before. Each scan has its own: within a table no two
+    /// files have the same name.
+    footers: Arc<FileMetadataCache>,
 }
 
 impl std::fmt::Debug for DeltaScan {
@@ -51,9 +59,14 @@ impl std::fmt::Debug for DeltaScan {
 }
 
 impl DeltaScan {
-    /// A scan of `files`, with their numbers as one more column when `numbered`.
-    pub(super) fn new(snapshot: &Snapshot, files: &[DataFile], numbered: bool) -> Result<Self> {
-        let mut schema = Arc::clone(snapshot.schema());
+    /// A scan of `files` whose columns have the types of `schema`; with the files' numbers as one
+    /// more column when `numbered`.
+    pub(super) fn new(
+        snapshot: &Snapshot,
+        mut schema: SchemaRef,
+        files: &[DataFile],
+        numbered: bool,
+    ) -> Result<Self> {
         let partition_by = snapshot.partition_by();
         let (mut partition, stored): (Vec<_>, Vec<_>) =
             schema.fields().iter().cloned().partition(|field| partition_by.contains(field.name()));
@@ -92,6 +105,7 @@ impl DeltaScan {
             files,
             store: log_store.object_store(None),
             store_url: store_url(snapshot)?,
+            footers: Arc::new(DefaultCache::new(FOOTERS)),
         })
     }
 }
@@ -149,7 +163,11 @@ impl TableProvider for DeltaScan {
         session
             .runtime_env()
             .register_object_store(self.store_url.as_ref(), Arc::clone(&self.store));
+        let (store, footers) = (Arc::clone(&self.store), Arc::clone(&self.footers));
         let source = ParquetSource::new(self.table_schema.clone())
+            .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(
+                store, footers,
+            )))
             .with_table_parquet_options(session.default_table_options().parquet)
             .with_metadata_size_hint(FOOTER_HINT);
         let groups =

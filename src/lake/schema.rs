@@ -102,6 +102,18 @@ pub fn to_stored(
         .map_err(|e| Error::new(Kind::Bug, "rows do not have the shape of their table").because(e))
 }
 
+/// The types in which rows of `schema` are handed to an encoder: texts as views, which are dealt,
+/// repeated and joined without being copied. Files look the same.
+pub fn encoded(schema: &Schema, partition_by: &[String]) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Utf8 if !partition_by.contains(field.name()) => {
+            Arc::new(Field::new(field.name(), DataType::Utf8View, field.is_nullable()))
+        }
+        _ => Arc::clone(field),
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
 fn without_empty_texts(column: ArrayRef) -> ArrayRef {
     let Some(texts) = column.as_string_opt::<i32>() else { return column };
     let has_empty = texts.iter().any(|text| text == Some(""));

@@ -4,28 +4,26 @@
 //! there are enough of a partition to encode at once: thin slices would cost more than the encoding.
 
 use std::collections::HashMap;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use arrow::array::{Array as _, ArrayRef, RecordBatch, UInt32Array};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, RecordBatch, UInt32Array};
 use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{OwnedRow, RowConverter, SortField};
 use delta_kernel::expressions::Scalar;
-use delta_kernel::table_properties::DataSkippingNumIndexedCols;
-use deltalake::datafile::writer::{PartitionWriter, PartitionWriterConfig};
+use deltalake::datafile::writer::PartitionWriter;
 use deltalake::kernel::Add;
 use deltalake::kernel::scalars::ScalarExt as _;
 use indexmap::IndexMap;
 use object_store::ObjectStore;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
 
 use crate::error::{Error, Kind, Result};
+use crate::name::Layer;
 
-use super::{Lake, TableSpec, delta_error};
+use super::encoding::open_writer;
+use super::{Lake, TableSpec, delta_error, encoded, to_stored};
 
 /// Rows of one partition that are encoded together, or fewer when they are large.
 const ROWS_AT_ONCE: usize = 32 << 10;
@@ -37,16 +35,6 @@ const ROWS_WAITING: usize = 128 << 10;
 /// Files of a sink that are open at the same time. Beyond it they are closed and begun anew: many
 /// small files are better than no memory.
 const OPEN_FILES: usize = 128;
-/// A file is closed when it is about this large.
-const FILE_BYTES: u64 = 128 << 20;
-/// Readers decode a row group at a time, so it must not be larger than they can hold.
-const ROW_GROUP_ROWS: usize = 1 << 20;
-/// Columns of mostly different values are better off without a dictionary, and every open file
-/// holds one per column.
-const DICTIONARY_BYTES: usize = 128 << 10;
-const ROW_GROUP_BYTES: usize = 64 << 20;
-/// Columns whose least and greatest values are noted for skipping files.
-const INDEXED_COLUMNS: u64 = 32;
 
 /// What a sink wrote.
 #[derive(Debug, Default)]
@@ -72,6 +60,8 @@ impl Written {
 pub struct Sink {
     spec: TableSpec,
     store: Arc<dyn ObjectStore>,
+    /// The columns as they are encoded, and those of them that are in the files.
+    schema: SchemaRef,
     file_schema: SchemaRef,
     /// Where the partition columns are among the columns, in their order.
     partition_columns: Vec<usize>,
@@ -100,8 +90,8 @@ impl Lake {
         };
         let partition_columns =
             spec.partition_by.iter().map(position).collect::<Result<Vec<_>>>()?;
-        let kept =
-            spec.schema.fields().iter().filter(|field| !spec.partition_by.contains(field.name()));
+        let schema = encoded(&spec.schema, &spec.partition_by);
+        let kept = schema.fields().iter().filter(|field| !spec.partition_by.contains(field.name()));
         let fields = partition_columns.iter().filter_map(|index| spec.schema.fields().get(*index));
         let keys =
             fields.map(|field| SortField::new(field.data_type().clone())).collect::<Vec<_>>();
@@ -115,6 +105,7 @@ impl Lake {
         Ok(Sink {
             store: self.store_of(&spec.name)?,
             file_schema: Arc::new(Schema::new(kept.cloned().collect::<Vec<_>>())),
+            schema: Arc::clone(&schema),
             partition_columns,
             keys,
             partitions: HashMap::new(),
@@ -127,17 +118,19 @@ impl Lake {
 }
 
 impl Sink {
-    /// Takes rows of the table's schema; writes when enough of a partition are there.
+    /// Takes rows of the table's schema, texts perhaps as views; writes when enough of a partition
+    /// are there.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        for (key, rows) in self.split(batch)? {
+        let batch = to_stored(batch, &self.schema, &[])?;
+        for (key, rows) in self.split(&batch)? {
             self.written.rows += rows.num_rows() as u64;
             self.rows_waiting += rows.num_rows();
             let partition = self.partition(key.clone(), &rows)?;
             partition.rows_waiting += rows.num_rows();
-            partition.bytes_waiting += rows.get_array_memory_size();
+            partition.bytes_waiting += bytes_of(&rows);
             partition.waiting.push(rows);
             if partition.rows_waiting >= ROWS_AT_ONCE || partition.bytes_waiting >= BYTES_AT_ONCE {
                 self.encode(&key).await?;
@@ -255,7 +248,12 @@ impl Sink {
             Some(writer) => writer,
             none => {
                 self.open_files += 1;
-                let writer = open_writer(&self.store, &self.file_schema, partition.values.clone());
+                let writer = open_writer(
+                    &self.store,
+                    &self.file_schema,
+                    partition.values.clone(),
+                    matches!(table.layer(), Layer::Gold | Layer::Ops),
+                );
                 none.insert(writer.map_err(|e| delta_error("cannot begin a file", table, e))?)
             }
         };
@@ -288,6 +286,15 @@ impl Sink {
     }
 }
 
+/// How many bytes the rows hold by themselves: views may look into buffers that they share.
+fn bytes_of(rows: &RecordBatch) -> usize {
+    let bytes = |column: &ArrayRef| match column.as_string_view_opt() {
+        Some(texts) => texts.len() * size_of::<u128>() + texts.total_buffer_bytes_used(),
+        None => column.get_array_memory_size(),
+    };
+    rows.columns().iter().map(bytes).sum()
+}
+
 /// Whether each of `columns` has one value only.
 fn are_all_alike(columns: &[ArrayRef]) -> Result<bool, ArrowError> {
     for column in columns {
@@ -315,29 +322,4 @@ fn without(rows: &RecordBatch, columns: &[usize]) -> Result<RecordBatch, ArrowEr
     }
     let kept: Vec<_> = (0..rows.num_columns()).filter(|index| !columns.contains(index)).collect();
     rows.project(&kept)
-}
-
-fn open_writer(
-    store: &Arc<dyn ObjectStore>,
-    file_schema: &SchemaRef,
-    values: IndexMap<String, Scalar>,
-) -> Result<PartitionWriter, deltalake::DeltaTableError> {
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
-        .set_created_by(format!("clickwatch {}", env!("CARGO_PKG_VERSION")))
-        .build();
-    let config = PartitionWriterConfig::try_new(
-        Arc::clone(file_schema),
-        values,
-        Some(properties),
-        NonZeroU64::new(FILE_BYTES),
-        Some(ROWS_AT_ONCE),
-        None,
-        None,
-    )?;
-    let indexed = DataSkippingNumIndexedCols::NumColumns(INDEXED_COLUMNS);
-    PartitionWriter::try_with_config(Arc::clone(store), config, indexed, None)
 }

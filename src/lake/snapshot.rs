@@ -15,7 +15,7 @@ use crate::name::TableName;
 use crate::runtime::Timestamp;
 
 use super::scan::DeltaScan;
-use super::{At, DataFile, Wanted, delta_error};
+use super::{At, DataFile, Wanted, delta_error, encoded};
 
 /// The key under which a table remembers what made it.
 pub(super) const FINGERPRINT: &str = "clickwatch.fingerprint";
@@ -160,12 +160,23 @@ impl Snapshot {
 
     /// The rows of some files that belong or belonged to the table.
     pub fn provider_of(&self, files: &[DataFile]) -> Result<Arc<dyn TableProvider>> {
-        Ok(Arc::new(DeltaScan::new(self, files, false)?))
+        Ok(Arc::new(DeltaScan::new(self, Arc::clone(&self.schema), files, false)?))
+    }
+
+    /// The rows with texts as views, for queries of people.
+    pub fn view_provider(&self) -> Result<Arc<dyn TableProvider>> {
+        self.view_provider_of(&self.files()?)
+    }
+
+    /// The same with texts as views, for rows that are on their way into other files.
+    pub fn view_provider_of(&self, files: &[DataFile]) -> Result<Arc<dyn TableProvider>> {
+        let schema = encoded(&self.schema, &self.partition_by());
+        Ok(Arc::new(DeltaScan::new(self, schema, files, false)?))
     }
 
     /// The same with one more column, [`FILE_NUMBER`]: which of `files` a row is in, from 0.
     pub fn numbered_provider_of(&self, files: &[DataFile]) -> Result<Arc<dyn TableProvider>> {
-        Ok(Arc::new(DeltaScan::new(self, files, true)?))
+        Ok(Arc::new(DeltaScan::new(self, Arc::clone(&self.schema), files, true)?))
     }
 
     /// The newest `limit` commits up to this one, newest first.

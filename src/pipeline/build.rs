@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::engine::Use;
 use crate::error::{Error, Result};
-use crate::lake::{Change, Snapshot};
+use crate::lake::{Change, Snapshot, TableSpec, encoded};
 use crate::name::TableName;
 use crate::project::{Model, Strategy};
 
@@ -92,7 +92,8 @@ impl Run {
         };
         let rows = Rows { new: Some(new), kept, seen };
         let seen = Arc::clone(&rows.seen);
-        let judges = Arc::new(Judges::new(&session, model, &target.spec.schema)?);
+        let TableSpec { schema, partition_by, .. } = &target.spec;
+        let judges = Arc::new(Judges::new(&session, model, &encoded(schema, partition_by))?);
         let mut quarantine = self.quarantine(&model.table)?;
         let outcome = self.write(&target.spec, &session, rows, &judges, &mut quarantine).await;
         report.expectations.extend(judges.report(model));

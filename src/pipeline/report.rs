@@ -13,6 +13,8 @@ pub struct Report {
     pub run_id: String,
     /// The lake.
     pub lake: String,
+    /// How long it took to plan all SQL of the project, before the first pipeline began.
+    pub preparing_milliseconds: u64,
     /// Each pipeline, in the order of the running.
     pub pipelines: Vec<PipelineReport>,
 }
@@ -51,6 +53,8 @@ pub struct PipelineReport {
     pub started_at: Timestamp,
     /// How long it took.
     pub milliseconds: u64,
+    /// How long it took to write the report into `ops` afterwards.
+    pub recording_milliseconds: u64,
     /// How often it started over because another run had won.
     pub restarts: u64,
     /// The epoch that it published, if it did.
@@ -159,7 +163,7 @@ pub struct ExpectationReport {
 
 impl Report {
     pub(super) fn new(run_id: &str, lake: String) -> Self {
-        Self { run_id: run_id.to_owned(), lake, pipelines: Vec::new() }
+        Self { run_id: run_id.to_owned(), lake, preparing_milliseconds: 0, pipelines: Vec::new() }
     }
 
     /// The error that ended the run, if one did.
@@ -175,6 +179,7 @@ impl PipelineReport {
             status: Status::Succeeded,
             started_at,
             milliseconds: 0,
+            recording_milliseconds: 0,
             restarts: 0,
             epoch: None,
             sources: Vec::new(),

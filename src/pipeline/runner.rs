@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::engine::{Checked, Engine, check};
 use crate::error::{Error, Kind, Result};
@@ -13,7 +13,7 @@ use crate::project::{Pipeline, Project, Source};
 use crate::runtime::{Clock, Memory, Stop};
 
 use super::select::Selection;
-use super::{Epoch, PipelinePlan, PipelineReport, Progress, Report, Run, Step};
+use super::{Epoch, PipelinePlan, PipelineReport, Progress, Report, Run, Step, millis};
 
 /// How often a pipeline starts over because another run won.
 const RESTARTS: u64 = 20;
@@ -83,7 +83,10 @@ impl Runner {
     pub async fn run(&self, project: &Project, options: &Options) -> Result<Report> {
         let id = uuid::Uuid::now_v7().to_string();
         let mut report = Report::new(&id, self.lake.location());
-        for (run, pipeline) in self.begin_all(project, options, &id).await? {
+        let started = Instant::now();
+        let runs = self.begin_all(project, options, &id).await?;
+        report.preparing_milliseconds = millis(started);
+        for (run, pipeline) in runs {
             let done = self.until_done(run, &pipeline, project).await?;
             let failed = done.error.is_some();
             report.pipelines.push(done);
@@ -172,10 +175,12 @@ impl Runner {
             again.continue_from(report);
             report = again;
         }
+        let started = Instant::now();
         let recorded = match run.record(&report).await {
             Ok(()) => run.tidy().await,
             failed => failed,
         };
+        report.recording_milliseconds = millis(started);
         // The error that ended the run matters more than one of writing it down.
         if report.error.is_none() {
             recorded?;

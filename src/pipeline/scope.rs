@@ -56,6 +56,15 @@ impl Scope {
         Ok(scope)
     }
 
+    /// The same for rows that only go on into other files.
+    fn full_for_copying(target: &Target<'_>) -> Result<Self> {
+        let mut scope = Self::default();
+        for upstream in &target.upstream {
+            scope.open_for_copying(upstream, &upstream.files()?)?;
+        }
+        Ok(scope)
+    }
+
     /// The tables as a catalog.
     pub(super) fn catalog(&self) -> Arc<dyn CatalogProvider> {
         let mut tables = Tables::default();
@@ -81,6 +90,13 @@ impl Scope {
             Some(keys) => keys.among(session, plan, &target.model.by),
             None => Ok(plan),
         }
+    }
+
+    /// The same files, read in the way that is quickest for rows that only go on into other files.
+    fn open_for_copying(&mut self, table: &Snapshot, files: &[DataFile]) -> Result<()> {
+        self.bytes_read += extent(files).2;
+        self.inputs.insert(table.name().clone(), table.view_provider_of(files)?);
+        Ok(())
     }
 
     fn open(&mut self, table: &Snapshot, files: &[DataFile]) -> Result<()> {
@@ -252,6 +268,14 @@ impl Run {
             let plans = self.plans_of(target, parts).await?;
             return Ok((self.engine.session(scope.catalog()), New::Parts(plans)));
         }
+        let everything;
+        let scope = match scope.is_everything() {
+            true => {
+                everything = Scope::full_for_copying(target)?;
+                &everything
+            }
+            false => scope,
+        };
         let (session, plan) = match needs_newest {
             true => self.model_rows(target, scope).await?,
             false => {
@@ -275,7 +299,7 @@ impl Run {
         for files in parts {
             let mut part = Scope::default();
             for (upstream, files) in target.upstream.iter().zip(&files) {
-                part.open(upstream, files)?;
+                part.open_for_copying(upstream, files)?;
             }
             let session = engine.session(part.catalog());
             let plan = session.physical(&target.rows(&session).await?).await?;
@@ -361,7 +385,8 @@ impl Target<'_> {
             let mut column = ident(name);
             if self.model.by.contains(name) {
                 let is_text = *stored.data_type() == DataType::Utf8;
-                if own.data_type() != stored.data_type() {
+                let is_view = is_text && *own.data_type() == DataType::Utf8View;
+                if own.data_type() != stored.data_type() && !is_view {
                     differs = true;
                     column = cast(column, stored.data_type().clone());
                 }

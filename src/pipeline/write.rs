@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::expressions::col;
@@ -15,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::engine::{Session, engine_error};
 use crate::error::{Error, Kind, Result};
-use crate::lake::{Sink, TableSpec, Written, to_stored};
+use crate::lake::{Sink, TableSpec, Written, encoded, to_stored};
 use crate::name::Layer;
 
 use super::Run;
@@ -75,6 +76,7 @@ impl Run {
             let writer = Writer {
                 sink: self.lake.sink(spec)?,
                 spec: spec.clone(),
+                schema: encoded(&spec.schema, &spec.partition_by),
                 judges: Arc::clone(judges),
                 seen: Arc::clone(&rows.seen),
                 kept: 0,
@@ -177,6 +179,7 @@ fn merged(lanes: Vec<SendableRecordBatchStream>) -> Option<SendableRecordBatchSt
 struct Writer {
     sink: Sink,
     spec: TableSpec,
+    schema: SchemaRef,
     judges: Arc<Judges>,
     seen: Arc<AtomicU64>,
     kept: u64,
@@ -224,7 +227,7 @@ impl Writer {
     }
 
     fn stored(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        to_stored(batch, &self.spec.schema, &self.spec.partition_by)
+        to_stored(batch, &self.schema, &self.spec.partition_by)
     }
 
     async fn write_kept(&mut self, mut stream: SendableRecordBatchStream) -> Result<()> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, ListArray, NullBufferBuilder,
-    StringBuilder, StructArray,
+    ArrayBuilder as _, ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, ListArray,
+    NullBufferBuilder, StringArray, StringBuilder, StructArray,
 };
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
@@ -153,8 +153,11 @@ impl Column {
     pub(super) fn finish(&mut self) -> Result<ArrayRef> {
         let failed = |e| Error::new(Kind::Bug, "cannot build a column").because(e);
         Ok(match self {
-            Self::Text(builder) => Arc::new(builder.finish()),
-            Self::Integer(builder) => Arc::new(builder.finish()),
+            Self::Text(builder) => Arc::new(finish_text(builder)),
+            Self::Integer(builder) => {
+                let next = Int64Builder::with_capacity(builder.len());
+                Arc::new(std::mem::replace(builder, next).finish())
+            }
             Self::Decimal(builder) => Arc::new(builder.finish()),
             Self::Boolean(builder) => Arc::new(builder.finish()),
             Self::List(list) => {
@@ -179,6 +182,12 @@ impl Column {
             }
         })
     }
+}
+
+/// The texts as an array. The next ones will be about as many: their place does not have to grow.
+pub(super) fn finish_text(builder: &mut StringBuilder) -> StringArray {
+    let next = StringBuilder::with_capacity(builder.len(), builder.values_slice().len());
+    std::mem::replace(builder, next).finish()
 }
 
 impl ListColumn {
@@ -249,7 +258,6 @@ impl StructColumn {
 impl Column {
     /// How many values there are.
     fn len(&self) -> usize {
-        use arrow::array::ArrayBuilder as _;
         match self {
             Self::Text(builder) => builder.len(),
             Self::Integer(builder) => builder.len(),
@@ -264,11 +272,31 @@ impl Column {
 /// Which of `fields` is called `name`; `expected` is looked at first, because records of one
 /// source have their keys in the same order.
 pub(super) fn find(fields: &Fields, name: &str, expected: usize) -> Option<usize> {
-    let is_named = |field: &Field| field.name() == name;
+    let is_named = |field: &Field| is_same(field.name().as_bytes(), name.as_bytes());
     if fields.get(expected).is_some_and(|field| is_named(field)) {
         return Some(expected);
     }
     fields.iter().position(|field| is_named(field))
+}
+
+/// Whether two keys are the same. They are short: calling out to compare them costs more than that.
+#[inline]
+fn is_same(left: &[u8], right: &[u8]) -> bool {
+    if left.len() != right.len() {
+        return false;
+    }
+    // Words from the front, and the last one once more with what is left, whichever overlap.
+    match (left.last_chunk::<8>(), right.last_chunk::<8>()) {
+        (Some(left_end), Some(right_end)) => {
+            let words = left.as_chunks::<8>().0.iter().zip(right.as_chunks::<8>().0);
+            let is_word = |left: &[u8; 8], right: &[u8; 8]| {
+                u64::from_ne_bytes(*left) == u64::from_ne_bytes(*right)
+            };
+            is_word(left_end, right_end)
+                && words.into_iter().all(|(left, right)| is_word(left, right))
+        }
+        _ => left.iter().zip(right).all(|(left, right)| left == right),
+    }
 }
 
 /// The number as a DOUBLE, when that is the same number.

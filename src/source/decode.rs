@@ -9,18 +9,18 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use simd_json::{Buffers, Node, Tape};
+use simd_json::{Buffers, INPUT_PADDING, Node, Tape, fill_tape_padded};
 
 use crate::error::{Error, Kind, Result};
 use crate::project::KeepRaw;
 use crate::runtime::Timestamp;
 
-use super::column::{Column, find};
+use super::column::{Column, find, finish_text};
 use super::{Openings, Piece, Quarantined, Records, exact, recover};
 
 /// Beyond this much JSON the rows so far should be taken: large batches make good row groups,
 /// endless ones make no progress.
-const ENOUGH: usize = 24 << 20;
+const ENOUGH: usize = 6 << 20;
 
 /// The Bronze table of `columns`: they, and the system columns.
 pub fn bronze_schema(columns: &Schema) -> SchemaRef {
@@ -127,7 +127,7 @@ impl Decoder {
         let mut arrays = self.columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>>>()?;
         let instant = self.lineage.ingested_at.timestamp_micros();
         let system: [ArrayRef; 6] = [
-            Arc::new(self.sources.finish()),
+            Arc::new(finish_text(&mut self.sources)),
             Arc::new(self.positions.finish()),
             Arc::new(arrow::array::Int64Array::from_value(self.lineage.batch, rows)),
             Arc::new(TimestampMicrosecondArray::from_value(instant, rows).with_timezone("UTC")),
@@ -220,10 +220,8 @@ impl Decoder {
         let text = piece.bytes.get(range.clone()).unwrap_or_default();
         if self.common(text) {
             self.rescued.append_null();
-            match (self.keep_raw, std::str::from_utf8(text)) {
-                (KeepRaw::Always, Ok(text)) => self.raw.append_value(text.trim_ascii()),
-                _ => self.raw.append_null(),
-            }
+            let raw = (self.keep_raw == KeepRaw::Always).then(|| std::str::from_utf8(text));
+            self.raw.append_option(raw.and_then(Result::ok).map(str::trim_ascii));
         } else {
             let Ok(record) = exact::parse(text) else { return false };
             let rescued = exact::append(&mut self.columns, self.declared.fields(), &record);
@@ -247,10 +245,12 @@ impl Decoder {
     /// The common path: appends a record all of whose values fit; otherwise does nothing.
     fn common(&mut self, text: &[u8]) -> bool {
         let Scratch { text: copy, buffers, tape: kept, places } = &mut self.scratch;
+        // The parser unescapes in place, and the text may be needed as it was.
         copy.clear();
         copy.extend_from_slice(text);
+        copy.resize(text.len() + INPUT_PADDING, 0);
         let mut tape: Tape<'_> = kept.take().unwrap_or_else(Tape::null).reset();
-        let fits = simd_json::fill_tape(copy, buffers, &mut tape).is_ok()
+        let fits = fill_tape_padded(copy, text.len(), buffers, &mut tape).is_ok()
             && locate(&self.declared, &self.columns, &tape.0, places).is_some();
         if fits {
             for (column, place) in self.columns.iter_mut().zip(places.iter()) {

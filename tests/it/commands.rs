@@ -55,6 +55,21 @@ fn queries_come_from_files_too() {
 }
 
 #[test]
+fn several_queries_are_answered_in_their_order() {
+    let bench = filled();
+    let script = "SELECT ';' AS a; -- one; two\nSELECT 2 AS b;\n";
+    let ended = bench.command(&["sql", "--format", "csv", "--timing", script]);
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    assert_eq!(ended.out, "a\n;\n\nb\n2\n");
+    assert_eq!(ended.err.lines().filter(|line| line.starts_with("Time: ")).count(), 2);
+    let ended = bench.command(&["sql", "SELECT 1 AS a;\nSELECT nothing FROM silver.sessions"]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.out.contains("| 1 |"), "what comes before is answered: {}", ended.out);
+    assert!(ended.err.contains("line=`2`"), "{}", ended.err);
+    assert_eq!(bench.command(&["sql", "--format", "parquet", script]).code, 2);
+}
+
+#[test]
 fn a_table_can_be_read_as_it_was() {
     let bench = filled();
     let version =

@@ -4,12 +4,14 @@
 //! AI assistants as an addition. Everything is compared without regard to case and surrounding
 //! blanks.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringArray, StringBuilder};
+use arrow::array::{Array as _, ArrayRef, StringArray, StringBuilder};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use datafusion::common::cast::as_string_array;
+use datafusion::common::hash_utils::{RandomState, create_hashes};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
@@ -58,19 +60,38 @@ impl ScalarUDFImpl for Channel {
             as_string_array(campaign)?,
             as_string_array(referrer)?,
         ];
+        let mut hashes = vec![0; source.len()];
+        create_hashes(&texts, &RandomState::with_seed(0), &mut hashes)?;
         let mut channels =
             StringBuilder::with_capacity(arguments.number_rows, arguments.number_rows * 12);
-        for row in 0..source.len() {
-            let [source, medium, campaign, referrer] = columns.map(|column| claim(column, row));
-            channels.append_value(channel(&source, &medium, &campaign, &referrer));
+        // Few claims are made by many rows: for each hash the first row that made its claim.
+        let mut known: HashMap<u64, (usize, &str)> = HashMap::new();
+        for (row, hash) in hashes.into_iter().enumerate() {
+            let first = known.get(&hash).filter(|(first, _)| claim_the_same(columns, *first, row));
+            let channel = match first {
+                Some((_, channel)) => channel,
+                None => {
+                    let [source, medium, campaign, referrer] =
+                        columns.map(|column| claim(column, row));
+                    let channel = channel(&source, &medium, &campaign, &referrer);
+                    known.insert(hash, (row, channel));
+                    channel
+                }
+            };
+            channels.append_value(channel);
         }
         Ok(ColumnarValue::Array(Arc::new(channels.finish())))
     }
 }
 
+fn claim_the_same(columns: [&StringArray; 4], left: usize, right: usize) -> bool {
+    columns.iter().all(|column| {
+        column.is_null(left) == column.is_null(right) && column.value(left) == column.value(right)
+    })
+}
+
 /// The text in lower case; empty where it says nothing.
 fn claim(column: &StringArray, row: usize) -> String {
-    use arrow::array::Array as _;
     if column.is_null(row) {
         return String::new();
     }
