@@ -1,7 +1,7 @@
-//! The same job done by clickwatch, DuckDB, Polars and Spark, in turn and on the same files:
-//! `cargo bench --bench peers`. What is compared, and how, is in `benches/peers/run.py`, to which
-//! all arguments behind `--` are passed on, as in
-//! `cargo bench --bench peers -- --rounds 5 --peers duckdb`.
+//! The same job done by clickwatch, DuckDB, Polars and Spark, in turn and on the same files, and then
+//! ten queries over the tables: `cargo bench --bench peers`. What is compared, and how, is in
+//! `benches/peers/run.py` and `queries.py`; to the first all arguments behind `--` are passed on, as
+//! in `cargo bench --bench peers -- --rounds 5 --peers duckdb`.
 //!
 //! Needs Python, and for Spark Java and Maven; what else it needs it fetches from PyPI and Maven
 //! Central into `CLICKWATCH_BENCH_DIR`, or `target/peers`.
@@ -21,10 +21,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     succeed(Command::new(scripts.join("setup.sh")).arg(&tools))?;
     let mut run = Command::new(tools.join("peers/bin/python"));
     run.arg(scripts.join("run.py")).arg(env!("CARGO_BIN_EXE_clickwatch"));
-    run.arg(project).arg(tools).arg(work);
+    run.arg(project).arg(&tools).arg(&work);
     // Cargo adds a word of its own.
     run.args(std::env::args_os().skip(1).filter(|argument| argument != "--bench"));
-    succeed(&mut run)
+    succeed(&mut run)?;
+    let mut queries = Command::new(tools.join("readers/venv/bin/python"));
+    queries.arg(scripts.join("queries.py")).arg(env!("CARGO_BIN_EXE_clickwatch"));
+    succeed(queries.arg(work.join("lake-clickwatch")))
 }
 
 fn succeed(command: &mut Command) -> Result<(), Box<dyn Error>> {

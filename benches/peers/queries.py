@@ -11,6 +11,7 @@ import csv
 import importlib.resources
 import io
 import json
+import math
 import re
 import statistics
 import subprocess
@@ -62,7 +63,7 @@ def clickwatch_process(clickwatch, lake, user):
         file.write(";\n".join(query for _, query in statements(user)))
         file.flush()
         done = subprocess.run(
-            [clickwatch, "sql", "--lake", lake, "--format", "csv", "--timing", "--file", file.name],
+            [clickwatch, "sql", "--lake", lake, "--latest", "--format", "csv", "--timing", "--file", file.name],
             capture_output=True, text=True,
         )  # fmt: skip
     if done.returncode != 0:
@@ -80,11 +81,20 @@ def same(left, right):
             return None
         text = str(cell).replace("T", " ").replace("+00:00", "").removesuffix("Z")
         try:
-            return round(float(text), 6)
+            return float(text)
         except ValueError:
             return text
 
-    return [[value(cell) for cell in row] for row in left] == [[value(cell) for cell in row] for row in right]
+    def is_same(one, other):
+        one, other = value(one), value(other)
+        if isinstance(one, float) and isinstance(other, float):
+            # Percentiles between two values are interpolated with different precision.
+            return math.isclose(one, other, rel_tol=1e-6)
+        return one == other
+
+    return len(left) == len(right) and all(
+        all(map(is_same, one, other)) for one, other in zip(left, right, strict=True)
+    )
 
 
 def main():
@@ -98,7 +108,7 @@ def main():
         print(json.dumps(duckdb_process(arguments.lake, arguments.duckdb), default=str))
         return
     busiest = "SELECT user_id FROM silver.visit_count ORDER BY sessions DESC, user_id LIMIT 1"
-    command = [arguments.clickwatch, "sql", "--lake", arguments.lake, "--format", "csv", busiest]
+    command = [arguments.clickwatch, "sql", "--lake", arguments.lake, "--latest", "--format", "csv", busiest]
     user = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[1]
     names = [name for name, _ in statements(user)]
     own, theirs, processes = [], [], []

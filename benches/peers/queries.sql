@@ -23,8 +23,9 @@ FROM gold.utm_attribution a JOIN gold.return_visitors r ON a.session_date = r.se
 GROUP BY a.session_date ORDER BY a.session_date;
 
 -- one user's history
-SELECT timestamp, session_id, page_url, platform, event_type, element_id, event_timestamp
-FROM silver.final_cookies WHERE user_id = '{user}' ORDER BY timestamp, session_id, event_index;
+SELECT timestamp AT TIME ZONE 'UTC' AS began, session_id, page_url, platform, event_type, element_id,
+    event_timestamp AT TIME ZONE 'UTC' AS happened
+FROM silver.final_cookies WHERE user_id = '{user}' ORDER BY began, session_id, event_index;
 
 -- median and 95th percentile of time spent, per platform
 SELECT platform, percentile_cont(0.5) WITHIN GROUP (ORDER BY time_spent_seconds) AS median,

@@ -121,7 +121,7 @@ class Bench:
         match name:
             case "clickwatch":
                 # All of the tables, and nothing that the peers do not write.
-                selected = [part for table in TABLES[1:] for part in ("--select", table)]
+                selected = [part for table in TABLES for part in ("--select", table)]
                 return [
                     self.arguments.clickwatch, "run", "web_traffic", "--project", self.arguments.project,
                     "--lake", lake, "--source", f"web_sessions={landing}", "--format", "json",
@@ -234,7 +234,7 @@ def main():
     parser.add_argument("dir", type=Path)
     parser.add_argument("--sessions", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--memory", default="1GiB", help="what clickwatch may use")
+    parser.add_argument("--memory", default="2GiB", help="what clickwatch may use")
     parser.add_argument("--peers", default="duckdb,polars,spark")
     bench = Bench(parser.parse_args())
     names = ["clickwatch", *filter(None, bench.arguments.peers.split(","))]

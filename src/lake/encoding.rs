@@ -28,12 +28,13 @@ const INDEXED_COLUMNS: u64 = 32;
 const SLICE_ROWS: usize = 32 << 10;
 
 /// A writer of one partition's files. `values` are those of the partition columns, which are not in
-/// `file_schema`; bounds of texts cost time and are noted where they are wanted.
+/// `file_schema`. What is small and read by many programs is spelled in the way that all know best;
+/// the rest in that which is quickest.
 pub(super) fn open_writer(
     store: &Arc<dyn ObjectStore>,
     file_schema: &SchemaRef,
     values: IndexMap<String, Scalar>,
-    has_bounds_of_texts: bool,
+    is_small: bool,
 ) -> Result<PartitionWriter, deltalake::DeltaTableError> {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -41,7 +42,8 @@ pub(super) fn open_writer(
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_created_by(format!("clickwatch {}", env!("CARGO_PKG_VERSION")));
-    for (path, data_type) in leaves(file_schema.fields(), &[]) {
+    let large = if is_small { Vec::new() } else { leaves(file_schema.fields(), &[]) };
+    for (path, data_type) in large {
         let column = ColumnPath::from(path);
         match data_type {
             // Instants are all different, and near to each other.
@@ -52,7 +54,7 @@ pub(super) fn open_writer(
             }
             // Texts come in no order: their bounds would hardly ever tell that a file can be left
             // closed, and finding them costs as much as encoding.
-            DataType::Utf8 | DataType::Utf8View if !has_bounds_of_texts => {
+            DataType::Utf8 | DataType::Utf8View => {
                 properties =
                     properties.set_column_statistics_enabled(column, EnabledStatistics::None);
             }

@@ -83,6 +83,7 @@ impl ObjectStore for DurableStore {
             Failpoint::BeforeFile.pass(|| table_of(location));
             let put = self.inner.put_opts(location, payload, options).await?;
             whole(&self.unsynced, location);
+            begin_sync(self.inner.path_to_filesystem(location)?);
             return Ok(put);
         };
         if matches!(options.mode, PutMode::Update(_)) {
@@ -192,9 +193,11 @@ impl MultipartUpload for Upload {
 
     async fn complete(&mut self) -> Result<PutResult> {
         let put = self.inner.complete().await?;
+        let path = LocalFileSystem::new().path_to_filesystem(&self.location)?;
         // A large checkpoint is read by its name, and no commit follows that would sync it.
-        if LogPlace::of(&self.location).is_some() {
-            let path = LocalFileSystem::new().path_to_filesystem(&self.location)?;
+        let is_of_log = LogPlace::of(&self.location).is_some();
+        if is_of_log {
+            let path = path.clone();
             blocking(move || {
                 sync(&path)?;
                 path.parent().map_or(Ok(()), sync)
@@ -202,6 +205,9 @@ impl MultipartUpload for Upload {
             .await?;
         }
         whole(&self.unsynced, &self.location);
+        if !is_of_log {
+            begin_sync(path);
+        }
         Ok(put)
     }
 
@@ -214,6 +220,12 @@ impl MultipartUpload for Upload {
 fn whole(unsynced: &Mutex<HashSet<Path>>, location: &Path) {
     unsynced.lock().unwrap_or_else(PoisonError::into_inner).insert(location.clone());
     Failpoint::AfterFile.pass(|| table_of(location));
+}
+
+/// Lets the disk begin while other files are still computed. The commit syncs the file once more,
+/// and then says what went wrong.
+fn begin_sync(path: PathBuf) {
+    drop(tokio::task::spawn_blocking(move || drop(sync(&path))));
 }
 
 /// A file of a table's log.

@@ -51,7 +51,9 @@ impl Run {
         let scope = match &work {
             Work::Nothing => return Ok(target.report()),
             Work::Full { .. } => Some(Scope::full(target)?),
-            Work::New { changed, .. } => self.scope_of_new(target, changed).await?,
+            Work::New { changed, is_append, .. } => {
+                self.scope_of_new(target, changed, *is_append).await?
+            }
             Work::Touched { changed, uses, .. } => {
                 self.scope_of_touched(target, changed, uses).await?
             }

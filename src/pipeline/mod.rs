@@ -17,6 +17,7 @@ mod plan;
 mod progress;
 mod quarantine;
 mod report;
+mod rows;
 mod runner;
 mod scope;
 mod select;

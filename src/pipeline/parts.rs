@@ -12,9 +12,9 @@ use crate::name::TableName;
 use super::target::Target;
 
 /// Below so many rows a model is not worth being planned several times.
-pub(super) const FEW_ROWS: u64 = 50_000;
+pub(super) const FEW_ROWS: u64 = 20_000;
 /// About so many rows are computed by a core at a time.
-const ROWS_AT_ONCE: u64 = 1_000_000;
+const ROWS_AT_ONCE: u64 = 250_000;
 
 /// For each part the files of each upstream table, in the order of [`Target::upstream`].
 pub(super) type Parts = Vec<Vec<Vec<DataFile>>>;

@@ -10,21 +10,17 @@ use datafusion::common::DataFusionError;
 use datafusion::datasource::ViewTable;
 use datafusion::functions::expr_fn::nullif;
 use datafusion::logical_expr::{Expr, LogicalPlan, cast, ident, lit};
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::DataFrame;
 
 use crate::engine::{
-    Keys, Moved, Reach, Session, Tables, Use, changed_rows, engine_error, moved_keys, newest_only,
+    Keys, Moved, Reach, Session, Tables, Use, changed_rows, engine_error, moved_keys,
 };
 use crate::error::{Error, Result};
 use crate::lake::{Changes, DataFile, FILE_NUMBER, Removal, Snapshot, extent};
 use crate::name::TableName;
-use crate::project::Strategy;
 
 use super::Run;
-use super::parts::{Parts, cut};
 use super::target::{Changed, Target};
-use super::write::New;
 
 /// What the SQL of a model sees, and which keys of its table that concerns.
 #[derive(Default)]
@@ -57,7 +53,7 @@ impl Scope {
     }
 
     /// The same for rows that only go on into other files.
-    fn full_for_copying(target: &Target<'_>) -> Result<Self> {
+    pub(super) fn full_for_copying(target: &Target<'_>) -> Result<Self> {
         let mut scope = Self::default();
         for upstream in &target.upstream {
             scope.open_for_copying(upstream, &upstream.files()?)?;
@@ -75,12 +71,12 @@ impl Scope {
     }
 
     /// Whether nothing is left out and everything is replaced.
-    fn is_everything(&self) -> bool {
+    pub(super) fn is_everything(&self) -> bool {
         self.keys.is_none() && !self.is_new
     }
 
     /// Those rows of the model that have one of the keys of the scope. Rows that came have no others.
-    fn among_keys(
+    pub(super) fn among_keys(
         &self,
         session: &Session,
         plan: LogicalPlan,
@@ -93,7 +89,7 @@ impl Scope {
     }
 
     /// The same files, read in the way that is quickest for rows that only go on into other files.
-    fn open_for_copying(&mut self, table: &Snapshot, files: &[DataFile]) -> Result<()> {
+    pub(super) fn open_for_copying(&mut self, table: &Snapshot, files: &[DataFile]) -> Result<()> {
         self.bytes_read += extent(files).2;
         self.inputs.insert(table.name().clone(), table.view_provider_of(files)?);
         Ok(())
@@ -134,14 +130,14 @@ impl Run {
         &self,
         target: &Target<'_>,
         changed: &[Changed],
+        is_append: bool,
     ) -> Result<Option<Scope>> {
-        let mut scope = Scope { is_new: true, ..Scope::default() };
+        let mut scope = Scope { is_new: true, is_append, ..Scope::default() };
         for (place, upstream) in target.upstream.iter().enumerate() {
             let own = changed.iter().find(|(index, _)| *index == place);
             scope.open(upstream, own.map_or(&[], |(_, changes)| &changes.added))?;
         }
-        if target.model.strategy == Strategy::Append {
-            scope.is_append = true;
+        if is_append {
             return Ok(Some(scope));
         }
         let session = self.engine.session(scope.catalog());
@@ -251,85 +247,6 @@ impl Run {
         keys.map(|keys| keys.with_twins(&target.spec.partition_by)).transpose()
     }
 
-    /// The rows that the model yields within `scope`, in the way that takes the least time, and a
-    /// session over the scope; `uses` is what the model wants of each table, as far as that is known.
-    pub(super) async fn new_rows(
-        &self,
-        target: &Target<'_>,
-        scope: &Scope,
-        uses: &HashMap<TableName, Use>,
-    ) -> Result<(Session, New)> {
-        let is_upsert = target.model.strategy == Strategy::Upsert;
-        let needs_newest = is_upsert && !self.has_one_record_per_key(target, uses).await?;
-        if scope.is_everything()
-            && !needs_newest
-            && let Some(parts) = cut(target, uses, self.engine.cores())?
-        {
-            let plans = self.plans_of(target, parts).await?;
-            return Ok((self.engine.session(scope.catalog()), New::Parts(plans)));
-        }
-        let everything;
-        let scope = match scope.is_everything() {
-            true => {
-                everything = Scope::full_for_copying(target)?;
-                &everything
-            }
-            false => scope,
-        };
-        let (session, plan) = match needs_newest {
-            true => self.model_rows(target, scope).await?,
-            false => {
-                let session = self.engine.session(scope.catalog());
-                let plan = scope.among_keys(&session, target.rows(&session).await?, target)?;
-                (session, plan)
-            }
-        };
-        let plan = session.physical(&plan).await?;
-        Ok((session, New::Plan(plan)))
-    }
-
-    /// The model planned over each of `parts`, each for one core.
-    async fn plans_of(
-        &self,
-        target: &Target<'_>,
-        parts: Parts,
-    ) -> Result<Vec<(Session, Arc<dyn ExecutionPlan>)>> {
-        let engine = self.engine.on_one_core();
-        let mut plans = Vec::with_capacity(parts.len());
-        for files in parts {
-            let mut part = Scope::default();
-            for (upstream, files) in target.upstream.iter().zip(&files) {
-                part.open_for_copying(upstream, files)?;
-            }
-            let session = engine.session(part.catalog());
-            let plan = session.physical(&target.rows(&session).await?).await?;
-            plans.push((session, plan));
-        }
-        Ok(plans)
-    }
-
-    /// The rows that the model yields within `scope`, of several records with the same key those of
-    /// the newest, and the session that can execute them.
-    pub(super) async fn model_rows(
-        &self,
-        target: &Target<'_>,
-        scope: &Scope,
-    ) -> Result<(Session, LogicalPlan)> {
-        let model = target.model;
-        let mut session = self.engine.session(scope.catalog());
-        let mut plan = target.rows(&session).await?;
-        if model.strategy == Strategy::Upsert {
-            let patient = self.engine.patient_session(scope.catalog());
-            let newest = newest_only(&session, &patient, plan, &model.by).await?;
-            plan = newest.plan;
-            if newest.needs_patience {
-                session = patient;
-            }
-        }
-        let plan = scope.among_keys(&session, plan, target)?;
-        Ok((session, plan))
-    }
-
     /// What of the table has to go for the keys of `scope`: only files that hold one of them, and
     /// what else is in these files is written again.
     pub(super) async fn replaced(
@@ -376,7 +293,7 @@ impl Run {
 impl Target<'_> {
     /// The rows of the model, with its keys as the table stores them: what differs only beyond that
     /// is one key.
-    async fn rows(&self, session: &Session) -> Result<LogicalPlan> {
+    pub(super) async fn rows(&self, session: &Session) -> Result<LogicalPlan> {
         let plan = session.plan(&self.model.sql).await?;
         let schema = &self.spec.schema;
         let mut differs = false;

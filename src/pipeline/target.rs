@@ -27,8 +27,9 @@ pub(super) enum Work {
     Nothing,
     /// Everything is computed anew.
     Full { reason: String },
-    /// The rows that came are run through the model; an upsert replaces rows of the same keys.
-    New { changed: Vec<Changed>, reason: String },
+    /// The rows that came are run through the model; an upsert replaces rows of the same keys, unless
+    /// all of them are known to be new.
+    New { changed: Vec<Changed>, is_append: bool, reason: String },
     /// The keys of the rows that came or went are computed anew.
     Touched { changed: Vec<Changed>, uses: HashMap<TableName, Use>, reason: String },
 }
@@ -173,7 +174,8 @@ impl Run {
         }
         let only_came = changed.iter().all(|(_, changes)| changes.removed.is_empty());
         if only_came && !changed.is_empty() && self.adds_up(target).await? {
-            return Ok(Work::New { changed, reason });
+            let is_append = model.strategy == Strategy::Append;
+            return Ok(Work::New { changed, is_append, reason });
         }
         if model.strategy == Strategy::Append && !changed.is_empty() {
             return full(format!("rows went, and an append only adds: {reason}"));
@@ -183,6 +185,11 @@ impl Run {
         changed.retain(|(index, _)| {
             target.upstream.get(*index).is_some_and(|table| uses.contains_key(table.name()))
         });
+        // A table with one record per key that only got rows got new keys, and no others.
+        let may_append = only_came && !changed.is_empty() && model.strategy == Strategy::Upsert;
+        if may_append && self.has_one_record_per_key(target, &uses).await? {
+            return Ok(Work::New { changed, is_append: true, reason });
+        }
         for (index, changes) in &changed {
             let Some(table) = target.upstream.get(*index).map(Snapshot::name) else { continue };
             if let Some(Reach::Opaque(why)) = uses.get(table).map(|usage| &usage.reach) {

@@ -4,7 +4,7 @@
 use crate::support::Bench;
 
 /// More rows than a model needs to have to be cut, with redelivered records among them.
-const SESSIONS: &str = "60000";
+const SESSIONS: &str = "22000";
 
 /// Rows of a table, rows of none, and days that only one of two tables has.
 const AWKWARD: &str = "-- Sessions and events per day, and a line of its own.
