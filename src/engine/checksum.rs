@@ -1,22 +1,21 @@
 //! One number for a row, by which rows are compared without being sorted or held.
 
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
-use datafusion::common::{DataFusionError, Result};
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, ident,
-};
+use datafusion::common::DataFusionError;
+use datafusion::logical_expr::Expr;
+
+use super::row_function::row_function;
 
 /// For each row a number that equal rows share and others do not, but for one pair in 2^64.
 ///
 /// In: columns of equal length. NULL differs from every value, and floating-point numbers are
 /// equal when their bits are.
-pub fn row_checksums(columns: &[ArrayRef]) -> std::result::Result<Vec<i64>, ArrowError> {
+pub fn row_checksums(columns: &[ArrayRef]) -> Result<Vec<i64>, ArrowError> {
     let fields = columns.iter().map(|column| SortField::new(column.data_type().clone()));
     let converter = RowConverter::new(fields.collect())?;
     let rows = converter.convert_columns(columns)?;
@@ -31,45 +30,11 @@ fn checksum(bytes: &[u8]) -> i64 {
 
 /// [`row_checksums`] of `columns` as an expression.
 pub(super) fn row_checksum(columns: &[String]) -> Expr {
-    ScalarUDF::from(RowChecksum(Signature::variadic_any(Volatility::Immutable)))
-        .call(columns.iter().map(ident).collect())
-}
-
-#[derive(Debug)]
-struct RowChecksum(Signature);
-
-impl PartialEq for RowChecksum {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for RowChecksum {}
-
-impl Hash for RowChecksum {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name().hash(state);
-    }
-}
-
-impl ScalarUDFImpl for RowChecksum {
-    fn name(&self) -> &str {
-        "row_checksum"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.0
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Int64)
-    }
-
-    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let columns = ColumnarValue::values_to_arrays(&arguments.args)?;
-        let checksums = row_checksums(&columns).map_err(DataFusionError::from)?;
-        Ok(ColumnarValue::Array(Arc::new(Int64Array::from(checksums))))
-    }
+    let compute = |columns: &[ArrayRef]| {
+        let checksums = row_checksums(columns).map_err(DataFusionError::from)?;
+        Ok(Arc::new(Int64Array::from(checksums)) as ArrayRef)
+    };
+    row_function("row_checksum", DataType::Int64, compute, columns.iter().map(String::as_str))
 }
 
 #[cfg(test)]

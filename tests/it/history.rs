@@ -96,7 +96,15 @@ fn any_history_equals_its_rebuild() {
                         break;
                     }
                     let outcome = catch_unwind(|| replay(seed)).map_err(|panic| reason(&*panic));
-                    outcomes.lock().unwrap().push((seed, outcome));
+                    if let Err(reason) = &outcome {
+                        println!("seed {seed} failed: {reason}");
+                    }
+                    let mut outcomes = outcomes.lock().unwrap();
+                    outcomes.push((seed, outcome));
+                    let (tried, of) = (outcomes.len() as u64, seeds.end - seeds.start);
+                    if tried.is_multiple_of(50) || tried == of {
+                        println!("{tried} of {of} histories tried");
+                    }
                 }
             });
         }

@@ -9,6 +9,20 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// The tables of the shipped models.
+pub(crate) const MODELS: [&str; 10] = [
+    "silver.sessions",
+    "silver.final_cookies",
+    "silver.visit_count",
+    "gold.utm_attribution",
+    "gold.conversions",
+    "gold.return_visitors",
+    "gold.page_engagement",
+    "gold.user_page_engagement",
+    "gold.session_durations",
+    "gold.visits_by_dimension",
+];
+
 /// What a command printed and how it ended.
 #[derive(Debug)]
 pub(crate) struct Ended {

@@ -17,6 +17,7 @@ use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 
 use crate::lake::{Lake, Outcome, Settings, is_killed, keep_looking, look, succeeded};
+use crate::support::MODELS;
 use crate::traffic::Batch;
 
 const POINTS: [&str; 8] = [
@@ -30,18 +31,9 @@ const POINTS: [&str; 8] = [
     "after-commit",
 ];
 
-const TABLES: [&str; 17] = [
+/// The tables besides those of models that a run writes to.
+const OTHERS: [&str; 7] = [
     "bronze.web_sessions",
-    "silver.sessions",
-    "silver.final_cookies",
-    "silver.visit_count",
-    "gold.utm_attribution",
-    "gold.conversions",
-    "gold.return_visitors",
-    "gold.page_engagement",
-    "gold.user_page_engagement",
-    "gold.session_durations",
-    "gold.visits_by_dimension",
     "ops.batches",
     "ops.quarantine",
     "ops.epochs",
@@ -93,7 +85,7 @@ struct Tally {
 fn failpoints(settings: &Settings) -> Vec<(Vec<Failpoint>, u64)> {
     let mut points: Vec<Failpoint> = Vec::new();
     for state in [State::EmptyLake, State::NewDay, State::Corrections] {
-        for table in TABLES {
+        for table in MODELS.into_iter().chain(OTHERS) {
             points.extend(POINTS.map(|point| Failpoint { point, table, state }));
         }
     }
