@@ -7,8 +7,7 @@ use arrow::array::{
     NullBufferBuilder, StringArray, StringBuilder, StructArray,
 };
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{DataType, Field, FieldRef, Fields};
-use simd_json::{Node, StaticNode};
+use arrow::datatypes::{DataType, FieldRef, Fields};
 
 use crate::error::{Error, Kind, Result};
 
@@ -32,13 +31,12 @@ pub(super) struct ListColumn {
 
 /// The fields of all structs so far.
 pub(super) struct StructColumn {
-    fields: Fields,
+    pub(super) fields: Fields,
     pub(super) columns: Vec<Column>,
+    /// The fields' names as they stand in JSON, with the quote behind them.
+    keys: Vec<Box<[u8]>>,
     nulls: NullBufferBuilder,
 }
-
-/// The largest whole number up to which a DOUBLE holds every whole number.
-const EXACT_IN_DOUBLE: u64 = 1 << 53;
 
 impl Column {
     /// An empty column of `data_type`.
@@ -56,14 +54,7 @@ impl Column {
                 ends: vec![0],
                 nulls: NullBufferBuilder::new(0),
             })),
-            DataType::Struct(fields) => Self::Struct(StructColumn {
-                fields: fields.clone(),
-                columns: fields
-                    .iter()
-                    .map(|field| Self::new(field.data_type()))
-                    .collect::<Result<_>>()?,
-                nulls: NullBufferBuilder::new(0),
-            }),
+            DataType::Struct(fields) => Self::Struct(StructColumn::new(fields)?),
             other => return Err(Error::new(Kind::Bug, "no such type in Bronze").at("type", other)),
         })
     }
@@ -95,60 +86,6 @@ impl Column {
         }
     }
 
-    /// Whether the value at the head of `nodes` fits as it is; if so, how many nodes it takes.
-    pub(super) fn fits(&self, nodes: &[Node<'_>]) -> Option<usize> {
-        match (self, nodes.first()?) {
-            (_, Node::Static(StaticNode::Null))
-            | (Self::Text(_), Node::String(_))
-            | (Self::Integer(_), Node::Static(StaticNode::I64(_)))
-            | (Self::Decimal(_), Node::Static(StaticNode::F64(_)))
-            | (Self::Boolean(_), Node::Static(StaticNode::Bool(_))) => Some(1),
-            (Self::Integer(_), Node::Static(StaticNode::U64(number))) => {
-                i64::try_from(*number).ok().map(|_| 1)
-            }
-            (Self::Decimal(_), Node::Static(number)) => exact_double(number).map(|_| 1),
-            (Self::List(list), Node::Array { len, .. }) => {
-                let mut used = 1;
-                for _ in 0..*len {
-                    used += list.items.fits(nodes.get(used..)?)?;
-                }
-                Some(used)
-            }
-            (Self::Struct(row), Node::Object { len, .. }) => row.fits(nodes, *len),
-            _ => None,
-        }
-    }
-
-    /// Adds the value at the head of `nodes`, which fits; gives how many nodes it took.
-    pub(super) fn append(&mut self, nodes: &[Node<'_>]) -> usize {
-        match (&mut *self, nodes.first()) {
-            (Self::Text(builder), Some(Node::String(text))) => builder.append_value(text),
-            (Self::Integer(builder), Some(Node::Static(StaticNode::I64(number)))) => {
-                builder.append_value(*number)
-            }
-            (Self::Integer(builder), Some(Node::Static(StaticNode::U64(number)))) => {
-                builder.append_option(i64::try_from(*number).ok());
-            }
-            (Self::Decimal(builder), Some(Node::Static(number))) => {
-                builder.append_option(exact_double(number))
-            }
-            (Self::Boolean(builder), Some(Node::Static(StaticNode::Bool(flag)))) => {
-                builder.append_value(*flag)
-            }
-            (Self::List(list), Some(Node::Array { len, .. })) => {
-                let mut used = 1;
-                for _ in 0..*len {
-                    used += list.items.append(nodes.get(used..).unwrap_or_default());
-                }
-                list.end(true);
-                return used;
-            }
-            (Self::Struct(row), Some(Node::Object { len, .. })) => return row.append(nodes, *len),
-            _ => self.append_null(),
-        }
-        1
-    }
-
     /// The column as an array; the column is empty afterwards.
     pub(super) fn finish(&mut self) -> Result<ArrayRef> {
         let failed = |e| Error::new(Kind::Bug, "cannot build a column").because(e);
@@ -171,15 +108,7 @@ impl Column {
                 );
                 Arc::new(array.map_err(failed)?) as ArrayRef
             }
-            Self::Struct(row) => {
-                let length = row.nulls.len();
-                let nulls = row.nulls.finish();
-                let arrays =
-                    row.columns.iter_mut().map(Self::finish).collect::<Result<Vec<_>>>()?;
-                let array =
-                    StructArray::try_new_with_length(row.fields.clone(), arrays, nulls, length);
-                Arc::new(array.map_err(failed)?)
-            }
+            Self::Struct(row) => Arc::new(row.finish()?),
         })
     }
 }
@@ -200,9 +129,35 @@ impl ListColumn {
 }
 
 impl StructColumn {
-    /// Which column is called `name`; `expected` is looked at first.
-    pub(super) fn find(&self, name: &str, expected: usize) -> Option<usize> {
-        find(&self.fields, name, expected)
+    /// No structs of `fields`.
+    ///
+    /// Errors: `Bug` for a type that no Bronze table can declare.
+    pub(super) fn new(fields: &Fields) -> Result<Self> {
+        let columns = fields.iter().map(|field| Column::new(field.data_type()));
+        Ok(Self {
+            fields: fields.clone(),
+            columns: columns.collect::<Result<_>>()?,
+            keys: fields.iter().map(|field| key(field.name())).collect(),
+            nulls: NullBufferBuilder::new(0),
+        })
+    }
+
+    /// Which column is called `name`.
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|field| field.name() == name)
+    }
+
+    /// Which column's key `text` begins with, behind the key's opening quote, and how long it is with
+    /// its closing one. `expected` is looked at first: records of a source have their keys in one order.
+    #[inline]
+    pub(super) fn key_at(&self, text: &[u8], expected: usize) -> Option<(usize, usize)> {
+        if let Some(key) = self.keys.get(expected)
+            && begins_with(text, key)
+        {
+            return Some((expected, key.len()));
+        }
+        let index = self.keys.iter().position(|key| begins_with(text, key))?;
+        self.keys.get(index).map(|key| (index, key.len()))
     }
 
     /// Ends a struct whose columns each got a value.
@@ -210,48 +165,22 @@ impl StructColumn {
         self.nulls.append(true);
     }
 
-    fn fits(&self, nodes: &[Node<'_>], keys: usize) -> Option<usize> {
-        let mut used = 1;
-        let mut seen = 0u128;
-        for expected in 0..keys {
-            let Node::String(key) = nodes.get(used)? else { return None };
-            let index = self.find(key, expected)?;
-            let bit = 1u128.checked_shl(u32::try_from(index).ok()?)?;
-            if seen & bit != 0 {
-                return None;
-            }
-            seen |= bit;
-            used += 1 + self.columns.get(index)?.fits(nodes.get(used + 1..)?)?;
-        }
-        Some(used)
+    /// The structs as an array; there are none afterwards.
+    pub(super) fn finish(&mut self) -> Result<StructArray> {
+        let failed = |e| Error::new(Kind::Bug, "cannot build a column").because(e);
+        let length = self.nulls.len();
+        let nulls = self.nulls.finish();
+        let arrays = self.columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>>>()?;
+        StructArray::try_new_with_length(self.fields.clone(), arrays, nulls, length).map_err(failed)
     }
+}
 
-    fn append(&mut self, nodes: &[Node<'_>], keys: usize) -> usize {
-        let rows = self.nulls.len() + 1;
-        let mut used = 1;
-        for expected in 0..keys {
-            let Some(Node::String(key)) = nodes.get(used) else { break };
-            let column = self.find(key, expected).and_then(|index| self.columns.get_mut(index));
-            let Some(column) = column else { break };
-            used += 1 + column.append(nodes.get(used + 1..).unwrap_or_default());
-        }
-        self.fill(rows);
-        self.end();
-        used
-    }
-
-    /// Adds NULL to the columns that have fewer than `rows` values.
-    fn fill(&mut self, rows: usize) {
-        for column in &mut self.columns {
-            if column.len() < rows {
-                column.append_null();
-            }
-        }
-    }
-
-    /// The names of the columns.
-    pub(super) fn names(&self) -> Vec<String> {
-        self.fields.iter().map(|field| field.name().clone()).collect()
+/// `name` as it stands in JSON with its closing quote, or a byte that no text has where it would
+/// have to be escaped.
+fn key(name: &str) -> Box<[u8]> {
+    match name.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) {
+        true => Box::new([0xFF]),
+        false => [name.as_bytes(), b"\""].concat().into_boxed_slice(),
     }
 }
 
@@ -269,43 +198,19 @@ impl Column {
     }
 }
 
-/// Which of `fields` is called `name`; `expected` is looked at first, because records of one
-/// source have their keys in the same order.
-pub(super) fn find(fields: &Fields, name: &str, expected: usize) -> Option<usize> {
-    let is_named = |field: &Field| is_same(field.name().as_bytes(), name.as_bytes());
-    if fields.get(expected).is_some_and(|field| is_named(field)) {
-        return Some(expected);
-    }
-    fields.iter().position(|field| is_named(field))
-}
-
-/// Whether two keys are the same. They are short: calling out to compare them costs more than that.
+/// Whether `text` begins with `key`. Keys are short: calling out to compare them costs more than that.
 #[inline]
-fn is_same(left: &[u8], right: &[u8]) -> bool {
-    if left.len() != right.len() {
-        return false;
-    }
+fn begins_with(text: &[u8], key: &[u8]) -> bool {
+    let Some(text) = text.get(..key.len()) else { return false };
     // Words from the front, and the last one once more with what is left, whichever overlap.
-    match (left.last_chunk::<8>(), right.last_chunk::<8>()) {
-        (Some(left_end), Some(right_end)) => {
-            let words = left.as_chunks::<8>().0.iter().zip(right.as_chunks::<8>().0);
-            let is_word = |left: &[u8; 8], right: &[u8; 8]| {
+    match (text.last_chunk::<8>(), key.last_chunk::<8>()) {
+        (Some(text_end), Some(key_end)) => {
+            let mut words = text.as_chunks::<8>().0.iter().zip(key.as_chunks::<8>().0);
+            let is_same = |left: &[u8; 8], right: &[u8; 8]| {
                 u64::from_ne_bytes(*left) == u64::from_ne_bytes(*right)
             };
-            is_word(left_end, right_end)
-                && words.into_iter().all(|(left, right)| is_word(left, right))
+            is_same(text_end, key_end) && words.all(|(text, key)| is_same(text, key))
         }
-        _ => left.iter().zip(right).all(|(left, right)| left == right),
-    }
-}
-
-/// The number as a DOUBLE, when that is the same number.
-fn exact_double(number: &StaticNode) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "the bound is what a DOUBLE holds exactly")]
-    match number {
-        StaticNode::F64(number) => Some(*number),
-        StaticNode::I64(number) if number.unsigned_abs() <= EXACT_IN_DOUBLE => Some(*number as f64),
-        StaticNode::U64(number) if *number <= EXACT_IN_DOUBLE => Some(*number as f64),
-        _ => None,
+        _ => text.iter().zip(key).all(|(text, key)| text == key),
     }
 }

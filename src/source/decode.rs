@@ -1,21 +1,21 @@
 //! Pieces in, Bronze rows out.
 //!
-//! The common path: the record is parsed into a SIMD tape, every value is checked against its
-//! column, and only when all fit is anything appended. A record that does not pass is left to
-//! `exact`, whole: the two paths never share a row.
+//! The common path: the record is read by `parse`, and only when every value fits its column is
+//! anything appended. A record that does not pass is left to `exact`, whole: the two paths never share
+//! a row.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use simd_json::{Buffers, INPUT_PADDING, Node, Tape, fill_tape_padded};
 
 use crate::error::{Error, Kind, Result};
 use crate::project::KeepRaw;
 use crate::runtime::Timestamp;
 
-use super::column::{Column, find, finish_text};
+use super::column::{StructColumn, finish_text};
+use super::parse::Parser;
 use super::{Openings, Piece, Quarantined, Records, exact, recover};
 
 /// Beyond this much JSON the rows so far should be taken: large batches make good row groups,
@@ -51,10 +51,9 @@ pub struct Lineage {
 /// Turns pieces into rows of one Bronze table; each core has its own.
 pub struct Decoder {
     schema: SchemaRef,
-    declared: SchemaRef,
     keep_raw: KeepRaw,
     lineage: Lineage,
-    columns: Vec<Column>,
+    row: StructColumn,
     sources: StringBuilder,
     positions: Int64Builder,
     rescued: StringBuilder,
@@ -62,17 +61,7 @@ pub struct Decoder {
     rows: usize,
     pending_bytes: usize,
     quarantined: Vec<Quarantined>,
-    scratch: Scratch,
-}
-
-/// What the common path uses again for every record.
-#[derive(Default)]
-struct Scratch {
-    text: Vec<u8>,
-    buffers: Buffers,
-    tape: Option<Tape<'static>>,
-    /// For each column, where on the tape its value is; 0 when it has none.
-    places: Vec<usize>,
+    parser: Parser,
 }
 
 impl Decoder {
@@ -80,14 +69,9 @@ impl Decoder {
     pub fn new(columns: &SchemaRef, keep_raw: KeepRaw, lineage: Lineage) -> Result<Self> {
         Ok(Self {
             schema: bronze_schema(columns),
-            declared: Arc::clone(columns),
             keep_raw,
             lineage,
-            columns: columns
-                .fields()
-                .iter()
-                .map(|field| Column::new(field.data_type()))
-                .collect::<Result<_>>()?,
+            row: StructColumn::new(columns.fields())?,
             sources: StringBuilder::new(),
             positions: Int64Builder::new(),
             rescued: StringBuilder::new(),
@@ -95,7 +79,7 @@ impl Decoder {
             rows: 0,
             pending_bytes: 0,
             quarantined: Vec::new(),
-            scratch: Scratch::default(),
+            parser: Parser::default(),
         })
     }
 
@@ -124,7 +108,7 @@ impl Decoder {
     pub fn take_rows(&mut self) -> Result<RecordBatch> {
         let rows = std::mem::take(&mut self.rows);
         self.pending_bytes = 0;
-        let mut arrays = self.columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>>>()?;
+        let (_, mut arrays, _) = self.row.finish()?.into_parts();
         let instant = self.lineage.ingested_at.timestamp_micros();
         let system: [ArrayRef; 6] = [
             Arc::new(finish_text(&mut self.sources)),
@@ -218,13 +202,14 @@ impl Decoder {
     /// Decodes one record; `false` when it is none.
     fn record(&mut self, piece: &Piece, range: Range<usize>) -> bool {
         let text = piece.bytes.get(range.clone()).unwrap_or_default();
-        if self.common(text) {
+        if let Some(parsed) = self.parser.parse(&self.row, text) {
+            parsed.append(&mut self.row);
             self.rescued.append_null();
             let raw = (self.keep_raw == KeepRaw::Always).then(|| std::str::from_utf8(text));
             self.raw.append_option(raw.and_then(Result::ok).map(str::trim_ascii));
         } else {
             let Ok(record) = exact::parse(text) else { return false };
-            let rescued = exact::append(&mut self.columns, self.declared.fields(), &record);
+            let rescued = exact::append(&mut self.row, &record);
             if rescued.is_none() && self.keep_raw == KeepRaw::Rescued {
                 self.raw.append_null();
             } else {
@@ -240,28 +225,6 @@ impl Decoder {
         self.rows += 1;
         self.pending_bytes += text.len();
         true
-    }
-
-    /// The common path: appends a record all of whose values fit; otherwise does nothing.
-    fn common(&mut self, text: &[u8]) -> bool {
-        let Scratch { text: copy, buffers, tape: kept, places } = &mut self.scratch;
-        // The parser unescapes in place, and the text may be needed as it was.
-        copy.clear();
-        copy.extend_from_slice(text);
-        copy.resize(text.len() + INPUT_PADDING, 0);
-        let mut tape: Tape<'_> = kept.take().unwrap_or_else(Tape::null).reset();
-        let fits = fill_tape_padded(copy, text.len(), buffers, &mut tape).is_ok()
-            && locate(&self.declared, &self.columns, &tape.0, places).is_some();
-        if fits {
-            for (column, place) in self.columns.iter_mut().zip(places.iter()) {
-                match tape.0.get(*place..) {
-                    Some(nodes) if *place > 0 => drop(column.append(nodes)),
-                    _ => column.append_null(),
-                }
-            }
-        }
-        *kept = Some(tape.reset());
-        fits
     }
 
     /// Puts a record into quarantine, with the parser's own words for why.
@@ -280,29 +243,4 @@ impl Decoder {
             bytes: piece.bytes.get(range).unwrap_or_default().to_vec(),
         });
     }
-}
-
-/// Finds each column's value on the tape of one object; nothing when a key is unknown or stands
-/// twice, or a value does not fit.
-fn locate(
-    declared: &Schema,
-    columns: &[Column],
-    nodes: &[Node<'_>],
-    places: &mut Vec<usize>,
-) -> Option<()> {
-    let Some(Node::Object { len, .. }) = nodes.first() else { return None };
-    places.clear();
-    places.resize(columns.len(), 0);
-    let mut used = 1;
-    for expected in 0..*len {
-        let Node::String(key) = nodes.get(used)? else { return None };
-        let index = find(declared.fields(), key, expected)?;
-        let place = places.get_mut(index)?;
-        if *place != 0 {
-            return None;
-        }
-        *place = used + 1;
-        used += 1 + columns.get(index)?.fits(nodes.get(used + 1..)?)?;
-    }
-    Some(())
 }

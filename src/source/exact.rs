@@ -5,12 +5,14 @@
 
 use std::collections::HashMap;
 
-use arrow::datatypes::Fields;
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::column::{Column, StructColumn, find};
+use super::column::{Column, StructColumn};
+
+/// The largest whole number up to which a DOUBLE holds every whole number.
+const EXACT_IN_DOUBLE: u64 = 1 << 53;
 
 /// A record whose text is valid JSON.
 pub(super) struct Record<'a> {
@@ -32,20 +34,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Record<'_>, String> {
     Ok(Record { text, entries })
 }
 
-/// Appends a row to `columns`, which `declared` names; gives the JSON list of what was rescued.
-pub(super) fn append(
-    columns: &mut [Column],
-    declared: &Fields,
-    record: &Record<'_>,
-) -> Option<String> {
+/// Appends a row; gives the JSON list of what was rescued.
+pub(super) fn append(row: &mut StructColumn, record: &Record<'_>) -> Option<String> {
     let mut rescue = Rescue::default();
-    let known = last_of_each(&record.entries, |key| find(declared, key, 0), "", &mut rescue);
-    for (index, column) in columns.iter_mut().enumerate() {
-        match (known.get(&index), declared.get(index)) {
-            (Some(raw), Some(field)) => append_value(column, raw.get(), field.name(), &mut rescue),
-            _ => column.append_null(),
-        }
-    }
+    append_struct(row, &record.entries, "", &mut rescue);
     rescue.into_json()
 }
 
@@ -116,11 +108,10 @@ fn append_struct(
     path: &str,
     rescue: &mut Rescue,
 ) {
-    let known = last_of_each(entries, |key| row.find(key, 0), path, rescue);
-    let names: Vec<String> = row.names();
-    for (index, (column, name)) in row.columns.iter_mut().zip(names).enumerate() {
+    let known = last_of_each(entries, |key| row.find(key), path, rescue);
+    for (index, (column, field)) in row.columns.iter_mut().zip(&row.fields).enumerate() {
         match known.get(&index) {
-            Some(raw) => append_value(column, raw.get(), &join(path, &name), rescue),
+            Some(raw) => append_value(column, raw.get(), &join(path, field.name()), rescue),
             None => column.append_null(),
         }
     }
@@ -152,19 +143,21 @@ fn kind_of(raw: &str) -> &'static str {
     }
 }
 
-fn is_whole_number(raw: &str) -> bool {
+/// Whether a number is written without fraction and exponent.
+pub(super) fn is_whole_number(raw: &str) -> bool {
     let digits = raw.strip_prefix('-').unwrap_or(raw);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The number as a DOUBLE: a whole number only when it is exactly that number, any other as the
 /// nearest DOUBLE, which is what its text means.
-fn exact_double(raw: &str) -> Option<f64> {
+pub(super) fn exact_double(raw: &str) -> Option<f64> {
     if !raw.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
         return None;
     }
     let number: f64 = raw.parse().ok()?;
-    let is_exact = !is_whole_number(raw) || number.abs() <= 9_007_199_254_740_992.0;
+    let is_exact = !is_whole_number(raw)
+        || raw.parse().is_ok_and(|whole: i64| whole.unsigned_abs() <= EXACT_IN_DOUBLE);
     (number.is_finite() && is_exact).then_some(number)
 }
 

@@ -5,8 +5,8 @@
 //!
 //! The way of a byte: [`discover`] finds the file, `open` undoes its compression, `frame` cuts it
 //! into pieces of whole records (on reader threads, [`feed`]), and a [`Decoder`] turns pieces into
-//! rows (on all cores). The decoder's common path reads a SIMD tape; whatever that path does not
-//! take as it is goes to `exact`, which knows every rule and keeps what does not fit.
+//! rows (on all cores). The decoder's common path is `parse`; whatever that path does not take as it
+//! is goes to `exact`, which knows every rule and keeps what does not fit.
 
 mod column;
 mod decode;
@@ -15,6 +15,7 @@ mod exact;
 mod feed;
 mod frame;
 mod open;
+mod parse;
 mod recover;
 mod scan;
 
