@@ -23,7 +23,7 @@ SELECT
     is_returning_visitor,
     visit_count,
     event['element_id'] AS element_id,
-    arrow_try_cast(event['timestamp'], 'Timestamp(Microsecond, Some("UTC"))') AS event_timestamp,
+    instant(event['timestamp']) AS event_timestamp,
     event_index,
     utm_medium,
     utm_campaign,

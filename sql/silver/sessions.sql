@@ -3,7 +3,7 @@
 -- What the source claims (bounce, conversion, is_returning_visitor, visit_count) stays as claimed.
 WITH typed AS (
     -- A row is one delivered record, with its times read.
-    SELECT *, arrow_try_cast(timestamp, 'Timestamp(Microsecond, Some("UTC"))') AS started_at
+    SELECT *, instant(timestamp) AS started_at
     FROM bronze.web_sessions
 )
 SELECT

@@ -9,13 +9,13 @@ use datafusion::common::{DFSchema, DataFusionError, SchemaError};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::logical_expr::LogicalPlan;
 
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Kind, Problem, Result};
 use crate::lake::storable;
 use crate::name::{TableName, did_you_mean};
 use crate::project::{Model, Project, Strategy};
 use crate::source::bronze_schema;
 
-use super::narrow::row_by_row;
+use super::origin::row_by_row;
 use super::{Engine, LINEAGE, Session, Tables};
 
 /// A project all of whose SQL plans.
@@ -46,9 +46,9 @@ pub async fn check(engine: &Engine, project: &Project) -> Result<Checked> {
         if ready.is_empty() {
             break;
         }
-        for model in ready {
-            match check_model(engine, model, &schemas).await {
-                Ok(schema) => drop(schemas.insert(model.table.clone(), schema)),
+        for (table, found) in check_models(engine, &ready, &schemas).await? {
+            match found {
+                Ok(schema) => drop(schemas.insert(table, schema)),
                 Err(found) => problems.extend(found),
             }
         }
@@ -63,17 +63,37 @@ pub async fn check(engine: &Engine, project: &Project) -> Result<Checked> {
     }
 }
 
-async fn check_model(
+/// The schemas of `models`, or their problems, in their order: they are checked on all cores.
+async fn check_models(
     engine: &Engine,
-    model: &Model,
+    models: &[&Model],
     schemas: &HashMap<TableName, SchemaRef>,
-) -> Result<SchemaRef, Vec<Problem>> {
-    let mut tables = Tables::default();
-    for (name, schema) in schemas.iter().filter(|(name, _)| model.reads.contains(name)) {
-        let table: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(Arc::clone(schema)));
-        tables.add(name.clone(), table);
+) -> Result<Vec<(TableName, Found)>> {
+    let checks = models.iter().map(|model| {
+        let mut tables = Tables::default();
+        for (name, schema) in schemas.iter().filter(|(name, _)| model.reads.contains(name)) {
+            let table: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(Arc::clone(schema)));
+            tables.add(name.clone(), table);
+        }
+        let (engine, model) = (engine.clone(), (*model).clone());
+        tokio::spawn(async move {
+            let session = engine.session(tables.into_catalog());
+            let found = check_model(&session, &model).await;
+            (model.table, found)
+        })
+    });
+    let mut checked = Vec::with_capacity(models.len());
+    for check in checks.collect::<Vec<_>>() {
+        let bug = |e| Error::new(Kind::Bug, "a check ended by itself").because(e);
+        checked.push(check.await.map_err(bug)?);
     }
-    let session = engine.session(tables.into_catalog());
+    Ok(checked)
+}
+
+/// The schema of a model, or what is wrong with it.
+type Found = Result<SchemaRef, Vec<Problem>>;
+
+async fn check_model(session: &Session, model: &Model) -> Found {
     let plan =
         session.try_plan(&model.sql).await.map_err(|e| vec![in_sql(model, Mistake::of(&e))])?;
     let schema = storable(plan.schema().as_arrow()).map_err(|wrong| {
@@ -86,7 +106,7 @@ async fn check_model(
         vec![in_sql(model, Mistake::plain(cause.lines().next().unwrap_or_default().to_owned()))]
     })?;
     let mut problems = check_columns(model, &schema);
-    problems.extend(check_strategy(&session, model, &plan));
+    problems.extend(check_strategy(session, model, &plan));
     let df_schema = DFSchema::try_from(Arc::clone(&schema))
         .map_err(|e| vec![in_sql(model, Mistake::of(&e))])?;
     for expectation in &model.expectations {

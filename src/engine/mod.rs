@@ -12,6 +12,7 @@ mod function;
 mod keys;
 mod narrow;
 mod newest;
+mod origin;
 mod row_function;
 mod row_hash;
 mod session;

@@ -16,14 +16,15 @@ use datafusion::common::{DataFusionError, Result as DfResult, ScalarValue};
 use datafusion::datasource::TableType;
 use datafusion::logical_expr::{
     BinaryExpr, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, Operator,
-    TableProviderFilterPushDown, TableScan, ident, lit,
+    TableProviderFilterPushDown, ident, lit,
 };
 use datafusion::physical_plan::ExecutionPlan;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::name::TableName;
 use crate::project::Model;
 
+use super::origin::{is_traceable, origins, table_of};
 use super::{Engine, Session, Tables, engine_error};
 
 /// How a change in a table finds the keys of a model that it touches.
@@ -56,12 +57,11 @@ pub async fn uses(
     schemas: &HashMap<TableName, SchemaRef>,
 ) -> Result<HashMap<TableName, Use>> {
     let failed = |e| engine_error("cannot tell what a change of an upstream table touches", e);
-    let (session, plan) = probed(engine, model, schemas).await?;
-    let whole = session.optimized(&plan).map_err(failed)?;
-    let scans = scans(&whole).map_err(failed)?;
-    let outside = tables_outside_of_subqueries(&whole).map_err(failed)?;
-    let keys = model.by.iter().map(|column| key_columns(&session, &plan, &scans, column));
+    let probed = Probed::new(engine, model, schemas, failed).await?;
+    let keys = model.by.iter().map(|column| key_columns(&probed, column));
     let keys = keys.collect::<DfResult<Vec<_>>>().map_err(failed)?;
+    let Probed { whole, scans, .. } = probed;
+    let outside = tables_outside_of_subqueries(&whole).map_err(failed)?;
     // A key that no table holds is computed from several rows, and then anything may touch it.
     let unheld = model.by.iter().zip(&keys).find(|(_, holders)| holders.is_empty());
     let mut uses = HashMap::new();
@@ -96,10 +96,9 @@ pub async fn passed_on(
     columns: &[&str],
 ) -> Result<bool> {
     let failed = |e| engine_error("cannot tell where a column comes from", e);
-    let (session, plan) = probed(engine, model, schemas).await?;
-    let scans = scans(&session.optimized(&plan).map_err(failed)?).map_err(failed)?;
+    let probed = Probed::new(engine, model, schemas, failed).await?;
     for column in columns {
-        let holders = key_columns(&session, &plan, &scans, column).map_err(failed)?;
+        let holders = key_columns(&probed, column).map_err(failed)?;
         if holders.get(table).map(String::as_str) != Some(*column) {
             return Ok(false);
         }
@@ -107,51 +106,32 @@ pub async fn passed_on(
     Ok(true)
 }
 
-/// The model planned over tables that let every filter come down to them.
-async fn probed(
-    engine: &Engine,
-    model: &Model,
-    schemas: &HashMap<TableName, SchemaRef>,
-) -> Result<(Session, LogicalPlan)> {
-    let mut tables = Tables::default();
-    for (name, schema) in schemas {
-        tables.add(name.clone(), Arc::new(Probe(Arc::clone(schema))));
-    }
-    let session = engine.session(tables.into_catalog());
-    let plan = session.plan(&model.sql).await?;
-    Ok((session, plan))
+/// A model planned over tables that let every filter come down to them.
+struct Probed {
+    session: Session,
+    /// As it was written.
+    plan: LogicalPlan,
+    /// Optimized.
+    whole: LogicalPlan,
+    scans: HashMap<TableName, Scans>,
 }
 
-/// Why `plan` cannot be computed from new rows alone, if it cannot: what sees several rows at once
-/// would have to see the old ones too.
-pub(super) fn row_by_row(plan: &LogicalPlan) -> std::result::Result<(), &'static str> {
-    let mut wrong = None;
-    let walked = plan.apply_with_subqueries(|node| {
-        wrong = match node {
-            LogicalPlan::Projection(_)
-            | LogicalPlan::Filter(_)
-            | LogicalPlan::SubqueryAlias(_)
-            | LogicalPlan::Unnest(_)
-            | LogicalPlan::Union(_) => return Ok(TreeNodeRecursion::Continue),
-            LogicalPlan::Sort(sort) if sort.fetch.is_none() => {
-                return Ok(TreeNodeRecursion::Continue);
-            }
-            LogicalPlan::TableScan(scan) if scan.fetch.is_none() => {
-                return Ok(TreeNodeRecursion::Continue);
-            }
-            LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_) => Some("groups rows"),
-            LogicalPlan::Window(_) => Some("compares rows in a window"),
-            LogicalPlan::Join(_) => Some("joins rows"),
-            LogicalPlan::Limit(_) | LogicalPlan::Sort(_) | LogicalPlan::TableScan(_) => {
-                Some("takes only some of the rows")
-            }
-            _ => Some("does more than pick and reshape rows"),
-        };
-        Ok(TreeNodeRecursion::Stop)
-    });
-    match (walked, wrong) {
-        (Ok(_), None) => Ok(()),
-        (_, reason) => Err(reason.unwrap_or("cannot be looked into")),
+impl Probed {
+    async fn new(
+        engine: &Engine,
+        model: &Model,
+        schemas: &HashMap<TableName, SchemaRef>,
+        failed: impl Fn(DataFusionError) -> Error,
+    ) -> Result<Self> {
+        let mut tables = Tables::default();
+        for (name, schema) in schemas {
+            tables.add(name.clone(), Arc::new(Probe(Arc::clone(schema))));
+        }
+        let session = engine.session(tables.into_catalog());
+        let plan = session.plan(&model.sql).await?;
+        let whole = session.optimized(&plan).map_err(&failed)?;
+        let scans = scans(&whole).map_err(&failed)?;
+        Ok(Self { session, plan, whole, scans })
     }
 }
 
@@ -205,19 +185,12 @@ fn tables_outside_of_subqueries(plan: &LogicalPlan) -> DfResult<HashMap<TableNam
         .collect())
 }
 
-fn table_of(scan: &TableScan) -> Option<TableName> {
-    let layer = scan.table_name.schema().unwrap_or("gold");
-    format!("{layer}.{}", scan.table_name.table()).parse().ok()
-}
-
-/// For each table all of whose scans hold the key `column` of `plan`, the column that does;
-/// `scans` are those of the plan itself.
-fn key_columns(
-    session: &Session,
-    plan: &LogicalPlan,
-    scans: &HashMap<TableName, Scans>,
-    column: &str,
-) -> DfResult<HashMap<TableName, String>> {
+/// For each table all of whose scans hold the key `column` of the model, the column that does.
+fn key_columns(model: &Probed, column: &str) -> DfResult<HashMap<TableName, String>> {
+    let Probed { session, plan, whole, scans } = model;
+    if is_traceable(whole) {
+        return Ok(traced(whole, scans, column));
+    }
     let field = plan.schema().field_with_unqualified_name(column)?;
     let Some(value) = probe_value(field.data_type()) else { return Ok(HashMap::new()) };
     let filtered = |filter: Expr| {
@@ -243,6 +216,21 @@ fn key_columns(
         }
     }
     Ok(holders)
+}
+
+/// The same for a plan that only reshapes and groups rows: there it can be read off.
+fn traced(
+    whole: &LogicalPlan,
+    scans: &HashMap<TableName, Scans>,
+    column: &str,
+) -> HashMap<TableName, String> {
+    let origins = origins(whole, column).unwrap_or_default();
+    let holder = |(table, columns): (TableName, Vec<String>)| {
+        let first = columns.first()?.clone();
+        let is_all = scans.get(&table).map(|scans| scans.count) == Some(columns.len());
+        (is_all && columns.iter().all(|column| *column == first)).then_some((table, first))
+    };
+    origins.into_iter().filter_map(holder).collect()
 }
 
 /// The filters of each scan of each table.

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray as _, RecordBatch};
 use arrow::compute::concat_batches;
+use arrow::datatypes::Int64Type;
 use datafusion::common::{Column, JoinType, NullEquality};
 use datafusion::datasource::MemTable;
-use datafusion::functions_aggregate::expr_fn::{max, min};
+use datafusion::functions_aggregate::expr_fn::{count, max, min};
 use datafusion::logical_expr::{
     Expr, ExprFunctionExt as _, LogicalPlan, LogicalPlanBuilder, ident, lit,
 };
@@ -15,6 +16,7 @@ use futures::TryStreamExt as _;
 
 use crate::error::Result;
 
+use super::origin::{origins, row_by_row};
 use super::row_hash::row_hash;
 use super::{Session, engine_error};
 
@@ -27,6 +29,8 @@ const FEW: usize = 1_000_000;
 
 /// The hash of a row's key.
 const KEY: &str = "_clickwatch_key";
+/// How many rows have a hash.
+const ROWS: &str = "_clickwatch_rows";
 /// The hash of a row's origin.
 const ORIGIN: &str = "_clickwatch_origin";
 
@@ -48,13 +52,19 @@ pub async fn newest_only(
         let plan = newest_by_sorting(patient, plan, by)?;
         Ok(Newest { plan, needs_patience: true })
     };
-    let suspects = suspects(session.frame(plan.clone()), by).map_err(failed)?;
-    let Some(suspects) = collect_few(session, suspects).await? else { return sorted(plan) };
+    let mut hashed = cheap(session, &plan, by).map_err(failed)?;
+    let rows = session.frame(plan.clone());
+    let mut found = collect_few(session, suspects(rows.clone(), &hashed).map_err(failed)?).await?;
+    if hashed.len() < by.len() && found.as_ref().is_none_or(|found| row_count(found) > FEW) {
+        hashed = by.to_vec();
+        found = collect_few(session, suspects(rows.clone(), &hashed).map_err(failed)?).await?;
+    }
+    let Some(suspects) = found else { return sorted(plan) };
     if suspects.iter().all(|batch| batch.num_rows() == 0) {
         return Ok(Newest { plan, needs_patience: false });
     }
-    let rows = session.frame(plan.clone());
-    let outdated = outdated(rows, in_memory(session, &suspects)?, by).map_err(failed)?;
+    let suspects = in_memory(session, &suspects)?;
+    let outdated = outdated(rows, suspects, by, &hashed).map_err(failed)?;
     let Some(outdated) = collect_few(session, outdated).await? else { return sorted(plan) };
     let outdated = in_memory(session, &outdated)?.into_unoptimized_plan();
     let plan = without(outdated, plan, by).map_err(failed)?;
@@ -75,22 +85,51 @@ fn columns(by: &[String]) -> Vec<Expr> {
     by.iter().map(String::as_str).chain(LINEAGE).map(ident).collect()
 }
 
+/// Those columns of the key that stand in a table as they are, if there are such; else all. Keys that
+/// are equal are equal in these, and the others would have to be computed for every row. When too many
+/// rows are alike in these, all of the key is looked at after all.
+fn cheap(
+    session: &Session,
+    plan: &LogicalPlan,
+    by: &[String],
+) -> datafusion::common::Result<Vec<String>> {
+    let whole = session.optimized(plan)?;
+    let is_plain =
+        |column: &&String| row_by_row(&whole).is_ok() && origins(&whole, column).is_some();
+    let plain: Vec<String> = by.iter().filter(is_plain).cloned().collect();
+    Ok(if plain.is_empty() { by.to_vec() } else { plain })
+}
+
+fn key(hashed: &[String]) -> Expr {
+    row_hash(hashed.iter().map(String::as_str)).alias(KEY)
+}
+
 /// The hashes of keys that occur with more than one record, and perhaps some of others.
-fn suspects(rows: DataFrame, by: &[String]) -> Frame {
-    let hashes =
-        vec![row_hash(by.iter().map(String::as_str)).alias(KEY), row_hash(LINEAGE).alias(ORIGIN)];
+fn suspects(rows: DataFrame, hashed: &[String]) -> Frame {
+    let hashes = vec![key(hashed), row_hash(LINEAGE).alias(ORIGIN)];
     let (least, greatest) = ("_clickwatch_least", "_clickwatch_greatest");
-    let origins = vec![min(ident(ORIGIN)).alias(least), max(ident(ORIGIN)).alias(greatest)];
+    let origins = vec![
+        min(ident(ORIGIN)).alias(least),
+        max(ident(ORIGIN)).alias(greatest),
+        count(lit(1)).alias(ROWS),
+    ];
     rows.select(hashes)?
         .aggregate(vec![ident(KEY)], origins)?
         .filter(ident(least).not_eq(ident(greatest)))?
-        .select(vec![ident(KEY)])
+        .select(vec![ident(KEY), ident(ROWS)])
+}
+
+/// How many rows have the keys that `suspects` are.
+fn row_count(suspects: &[RecordBatch]) -> usize {
+    let counts =
+        suspects.iter().flat_map(|batch| batch.column(1).as_primitive::<Int64Type>().iter());
+    counts.flatten().map(|count| usize::try_from(count).unwrap_or(0)).sum()
 }
 
 /// The origins, per key, of all but the newest record.
-fn outdated(rows: DataFrame, suspects: DataFrame, by: &[String]) -> Frame {
+fn outdated(rows: DataFrame, suspects: DataFrame, by: &[String], hashed: &[String]) -> Frame {
     let mut wanted = columns(by);
-    wanted.push(row_hash(by.iter().map(String::as_str)).alias(KEY));
+    wanted.push(key(hashed));
     let (state, rows) = rows.select(wanted)?.into_parts();
     let candidates = LogicalPlanBuilder::from(suspects.into_unoptimized_plan())
         .join_using(rows, JoinType::RightSemi, vec![Column::from_name(KEY)])?

@@ -163,12 +163,12 @@ impl Snapshot {
         Ok(Arc::new(DeltaScan::new(self, Arc::clone(&self.schema), files, false)?))
     }
 
-    /// The rows with texts as views, for queries of people.
+    /// The rows with texts as views, which are dealt, joined and grouped without being copied.
     pub fn view_provider(&self) -> Result<Arc<dyn TableProvider>> {
         self.view_provider_of(&self.files()?)
     }
 
-    /// The same with texts as views, for rows that are on their way into other files.
+    /// The same of some files that belong or belonged to the table.
     pub fn view_provider_of(&self, files: &[DataFile]) -> Result<Arc<dyn TableProvider>> {
         let schema = encoded(&self.schema, &self.partition_by());
         Ok(Arc::new(DeltaScan::new(self, schema, files, false)?))
@@ -176,7 +176,8 @@ impl Snapshot {
 
     /// The same with one more column, [`FILE_NUMBER`]: which of `files` a row is in, from 0.
     pub fn numbered_provider_of(&self, files: &[DataFile]) -> Result<Arc<dyn TableProvider>> {
-        Ok(Arc::new(DeltaScan::new(self, Arc::clone(&self.schema), files, true)?))
+        let schema = encoded(&self.schema, &self.partition_by());
+        Ok(Arc::new(DeltaScan::new(self, schema, files, true)?))
     }
 
     /// The newest `limit` commits up to this one, newest first.

@@ -5,33 +5,42 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use tokio::sync::Semaphore;
+
 use crate::engine::Use;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::lake::{Change, Snapshot, TableSpec, encoded};
 use crate::name::TableName;
 use crate::project::{Model, Strategy};
 
 use super::expect::Judges;
+use super::models::Built;
 use super::parts::FEW_ROWS;
 use super::quarantine::{Replacing, failed_expectation};
 use super::scope::Scope;
 use super::target::{Target, Work};
 use super::write::Rows;
-use super::{PipelineReport, Run, Step, TableReport, millis};
+use super::{Run, Step, TableReport, millis};
 
 impl Run {
-    /// Brings the table of `model` up to date and adds to `report` what was done.
-    pub(super) async fn build(&self, model: &Model, report: &mut PipelineReport) -> Result<()> {
-        let placed = |e: Error| match e.places().iter().any(|(key, _)| *key == "table") {
-            true => e,
-            false => e.at("table", &model.table),
-        };
+    /// Brings the table of `model` up to date, when there is room on `cores`; notes in `built` what
+    /// was done.
+    pub(super) async fn build(
+        &self,
+        model: &Model,
+        cores: &Semaphore,
+        built: &mut Built,
+    ) -> Result<()> {
         let started = Instant::now();
-        let target = self.target(model).await.map_err(placed)?;
-        let work = self.work(&target).await.map_err(placed)?;
-        let built = self.bring_up(&target, work, report).await.map_err(placed)?;
-        self.leave_at(&model.table, built.version, target.base).await.map_err(placed)?;
-        report.tables.push(TableReport { milliseconds: millis(started), ..built });
+        let target = self.target(model).await?;
+        let work = self.work(&target).await?;
+        let begun = millis(started);
+        let room = self.room_for(&work, &target, cores).await?;
+        let started = Instant::now();
+        let table = self.bring_up(&target, work, built).await?;
+        self.leave_at(&model.table, table.version, target.base).await?;
+        built.table = Some(TableReport { milliseconds: begun + millis(started), ..table });
+        drop(room);
         Ok(())
     }
 
@@ -39,7 +48,7 @@ impl Run {
         &self,
         target: &Target<'_>,
         work: Work,
-        report: &mut PipelineReport,
+        built: &mut Built,
     ) -> Result<TableReport> {
         let (mut strategy, mut reason) = work.how(target.model);
         let uses = match &work {
@@ -70,7 +79,7 @@ impl Run {
             return self.note_positions(target, scope.bytes_read).await;
         }
         let how = TableReport { strategy, reason, ..target.report() };
-        self.replace(target, scope, &uses, how, report).await
+        self.replace(target, scope, &uses, how, built).await
     }
 
     /// Computes the rows within `scope` and puts them in place of those that they replace.
@@ -80,7 +89,7 @@ impl Run {
         mut scope: Scope,
         uses: &HashMap<TableName, Use>,
         how: TableReport,
-        report: &mut PipelineReport,
+        built: &mut Built,
     ) -> Result<TableReport> {
         let model = target.model;
         let seen = Arc::new(AtomicU64::new(0));
@@ -92,18 +101,18 @@ impl Run {
             Some(kept) => Some(session.physical(kept).await?),
             None => None,
         };
-        let rows = Rows { new: Some(new), kept, seen };
+        let rows = Rows { new: Some(new), kept, seen, is_spread: scope.is_worth_spreading() };
         let seen = Arc::clone(&rows.seen);
         let TableSpec { schema, partition_by, .. } = &target.spec;
         let judges = Arc::new(Judges::new(&session, model, &encoded(schema, partition_by))?);
         let mut quarantine = self.quarantine(&model.table)?;
         let outcome = self.write(&target.spec, &session, rows, &judges, &mut quarantine).await;
-        report.expectations.extend(judges.report(model));
+        built.expectations = judges.report(model);
         let outcome = outcome?;
         if let Some((expectation, rows)) = judges.broken() {
             return Err(failed_expectation(&model.table, expectation, rows));
         }
-        let mut built = TableReport {
+        let mut report = TableReport {
             rows_in: seen.load(Ordering::Relaxed),
             rows_landed: outcome.written.rows - outcome.kept,
             rows_quarantined: quarantine.rejected,
@@ -124,16 +133,16 @@ impl Run {
             adds: outcome.written.adds,
             removal: replaced.removal,
             positions: target.positions(),
-            notes: self.notes(&built),
+            notes: self.notes(&report),
             ..Change::default()
         };
         let (version, removed) =
             self.lake.commit(&target.spec, target.base.as_ref(), change).await?;
-        built.version = version;
-        built.rows_replaced = removed.saturating_sub(outcome.kept);
+        report.version = version;
+        report.rows_replaced = removed.saturating_sub(outcome.kept);
         let before = target.base.as_ref().map_or(Some(0), Snapshot::rows);
-        built.rows = before.map(|before| (before + written).saturating_sub(removed));
-        Ok(built)
+        report.rows = before.map(|before| (before + written).saturating_sub(removed));
+        Ok(report)
     }
 
     /// What changed upstream does not matter to the model: only how far it has read is noted.

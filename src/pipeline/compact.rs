@@ -67,7 +67,7 @@ impl Run {
             return Ok(done);
         }
         let session = self.engine.session(Tables::default().into_catalog());
-        let plan = session.table(base.provider_of(&small)?)?.into_unoptimized_plan();
+        let plan = session.table(base.view_provider_of(&small)?)?.into_unoptimized_plan();
         let rows =
             Rows { new: None, kept: Some(session.physical(&plan).await?), ..Rows::default() };
         let spec = spec_of(&base);

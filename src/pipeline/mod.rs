@@ -12,6 +12,7 @@ mod epochs;
 mod expect;
 mod ingest;
 mod ledger;
+mod models;
 mod parts;
 mod plan;
 mod progress;
@@ -71,6 +72,9 @@ pub struct Run {
     epoch: Epoch,
     /// What the run has made or looked at.
     states: Mutex<HashMap<TableName, Snapshot>>,
+    /// Held while the quarantine is committed to: what one model takes out of it and what another
+    /// adds would else be a conflict of the run with itself.
+    quarantining: tokio::sync::Mutex<()>,
 }
 
 impl Run {
@@ -104,9 +108,8 @@ impl Run {
         for source in pipeline.sources.iter().filter(|one| self.selection.has(&one.table)) {
             self.ingest(pipeline, source, &project.root, &mut report.sources).await?;
         }
-        for model in pipeline.models.iter().filter(|one| self.selection.has(&one.table)) {
-            self.build(model, report).await?;
-        }
+        let models = pipeline.models.iter().filter(|one| self.selection.has(&one.table));
+        self.build_all(&models.collect::<Vec<_>>(), report).await?;
         report.epoch = self.publish(pipeline).await?;
         Ok(())
     }

@@ -171,6 +171,7 @@ impl Run {
         target: &Target<'_>,
         replacing: Replacing<'_>,
     ) -> Result<()> {
+        let _others_wait = self.quarantining.lock().await;
         let base = self.lake.snapshot(&quarantine.spec.name).await?;
         let before = match &base {
             Some(base) => base.files_where(&[wanted(&quarantine.table)])?,

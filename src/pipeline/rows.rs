@@ -35,14 +35,6 @@ impl Run {
             let plans = self.plans_of(target, parts).await?;
             return Ok((self.engine.session(scope.catalog()), New::Parts(plans)));
         }
-        let everything;
-        let scope = match scope.is_everything() {
-            true => {
-                everything = Scope::full_for_copying(target)?;
-                &everything
-            }
-            false => scope,
-        };
         let (session, plan) = match needs_newest {
             true => self.model_rows(target, scope).await?,
             false => {
@@ -66,7 +58,7 @@ impl Run {
         for files in parts {
             let mut part = Scope::default();
             for (upstream, files) in target.upstream.iter().zip(&files) {
-                part.open_for_copying(upstream, files)?;
+                part.open(upstream, files)?;
             }
             let session = engine.session(part.catalog());
             let plan = session.physical(&target.rows(&session).await?).await?;

@@ -1,6 +1,6 @@
 //! Running the pipelines of a project, each until it is done or has failed for good.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -150,7 +150,8 @@ impl Runner {
             selection: Selection::default(),
             refresh: Refresh::default(),
             epoch: Epoch::read(&self.engine, &self.lake, None).await?,
-            states: Mutex::new(HashMap::new()),
+            states: Mutex::default(),
+            quarantining: tokio::sync::Mutex::default(),
         })
     }
 

@@ -22,6 +22,13 @@ use crate::name::TableName;
 use super::Run;
 use super::target::{Changed, Target};
 
+/// With so many touched keys for each file, it is not looked which files hold one.
+const KEYS_PER_FILE: usize = 1_000;
+/// Fewer rows are not worth a file from each core.
+const SOME_ROWS: u64 = 10_000;
+/// So many rows keep all cores busy by themselves, and have the memory for themselves.
+pub(super) const MANY_ROWS: u64 = 100_000;
+
 /// What the SQL of a model sees, and which keys of its table that concerns.
 #[derive(Default)]
 pub(super) struct Scope {
@@ -34,6 +41,8 @@ pub(super) struct Scope {
     pub is_append: bool,
     /// Bytes of the files that are opened.
     pub bytes_read: u64,
+    /// Rows of the files that the model reads.
+    rows_read: u64,
 }
 
 /// What goes from a table, and what of that has to be written again.
@@ -52,15 +61,6 @@ impl Scope {
         Ok(scope)
     }
 
-    /// The same for rows that only go on into other files.
-    pub(super) fn full_for_copying(target: &Target<'_>) -> Result<Self> {
-        let mut scope = Self::default();
-        for upstream in &target.upstream {
-            scope.open_for_copying(upstream, &upstream.files()?)?;
-        }
-        Ok(scope)
-    }
-
     /// The tables as a catalog.
     pub(super) fn catalog(&self) -> Arc<dyn CatalogProvider> {
         let mut tables = Tables::default();
@@ -73,6 +73,12 @@ impl Scope {
     /// Whether nothing is left out and everything is replaced.
     pub(super) fn is_everything(&self) -> bool {
         self.keys.is_none() && !self.is_new
+    }
+
+    /// Whether the rows are enough to be written by all cores, even into one partition, but not so
+    /// many that each core has partitions of its own.
+    pub(super) fn is_worth_spreading(&self) -> bool {
+        !self.is_everything() && (SOME_ROWS..MANY_ROWS).contains(&self.rows_read)
     }
 
     /// Those rows of the model that have one of the keys of the scope. Rows that came have no others.
@@ -88,17 +94,17 @@ impl Scope {
         }
     }
 
-    /// The same files, read in the way that is quickest for rows that only go on into other files.
-    pub(super) fn open_for_copying(&mut self, table: &Snapshot, files: &[DataFile]) -> Result<()> {
-        self.bytes_read += extent(files).2;
+    /// The rows of `files`, which belong to `table`.
+    pub(super) fn open(&mut self, table: &Snapshot, files: &[DataFile]) -> Result<()> {
+        self.count(files);
         self.inputs.insert(table.name().clone(), table.view_provider_of(files)?);
         Ok(())
     }
 
-    fn open(&mut self, table: &Snapshot, files: &[DataFile]) -> Result<()> {
-        self.bytes_read += extent(files).2;
-        self.inputs.insert(table.name().clone(), table.provider_of(files)?);
-        Ok(())
+    fn count(&mut self, files: &[DataFile]) {
+        let (_, rows, bytes) = extent(files);
+        self.rows_read += rows;
+        self.bytes_read += bytes;
     }
 
     /// The rows of `table` that have one of `keys` in `columns`.
@@ -115,8 +121,8 @@ impl Scope {
         if columns == partition_by {
             return self.open(table, &files);
         }
-        self.bytes_read += extent(&files).2;
-        let rows = session.table(table.provider_of(&files)?)?.into_unoptimized_plan();
+        self.count(&files);
+        let rows = session.table(table.view_provider_of(&files)?)?.into_unoptimized_plan();
         let rows = keys.among(session, rows, columns)?;
         self.inputs.insert(table.name().clone(), Arc::new(ViewTable::new(rows, None)));
         Ok(())
@@ -275,16 +281,19 @@ impl Run {
             return Ok(Replaced { removal: Removal::Files(files), kept: None });
         }
         scope.bytes_read += extent(&files).2;
-        let holders = files_with(session, base, &files, keys, &model.by).await?;
-        let mut number = 0;
-        files.retain(|_| {
-            number += 1;
-            holders.contains(&(number - 1))
-        });
+        // Of many keys each file holds one, as good as certainly; and if not, it is only rewritten.
+        if keys.count() < KEYS_PER_FILE * files.len() {
+            let holders = files_with(session, base, &files, keys, &model.by).await?;
+            let mut number = 0;
+            files.retain(|_| {
+                number += 1;
+                holders.contains(&(number - 1))
+            });
+        }
         if files.is_empty() {
             return Ok(nothing);
         }
-        let rows = session.table(base.provider_of(&files)?)?.into_unoptimized_plan();
+        let rows = session.table(base.view_provider_of(&files)?)?.into_unoptimized_plan();
         let kept = keys.without(session, rows, &model.by)?;
         Ok(Replaced { removal: Removal::Files(files), kept: Some(kept) })
     }
@@ -342,9 +351,9 @@ async fn files_with(
 fn moved(upstream: &Snapshot, changes: &Changes, usage: &Use) -> Result<Moved> {
     let removed = match changes.removed.as_slice() {
         [] => None,
-        removed => Some(upstream.provider_of(removed)?),
+        removed => Some(upstream.view_provider_of(removed)?),
     };
-    let added = upstream.provider_of(&changes.added)?;
+    let added = upstream.view_provider_of(&changes.added)?;
     Ok(Moved { added, removed, columns: usage.columns.clone() })
 }
 

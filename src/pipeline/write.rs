@@ -40,6 +40,8 @@ pub(super) struct Rows {
     pub kept: Option<Arc<dyn ExecutionPlan>>,
     /// How many new rows were looked at.
     pub seen: Arc<AtomicU64>,
+    /// Whether each core writes what it computed, whatever partition it belongs to.
+    pub is_spread: bool,
 }
 
 /// What was written, and how much of it had been there before.
@@ -61,13 +63,13 @@ impl Run {
     ) -> Result<Outcome> {
         let (rejects, mut rejected) = tokio::sync::mpsc::channel(16);
         let mut new = match rows.new {
-            Some(New::Plan(plan)) => self.lanes(spec, session, plan)?,
+            Some(New::Plan(plan)) => self.lanes(spec, session, plan, rows.is_spread)?,
             Some(New::Parts(parts)) => self.lanes_of_parts(spec, parts),
             None => Vec::new(),
         }
         .into_iter();
         let mut kept = match rows.kept {
-            Some(plan) => self.lanes(spec, session, plan)?,
+            Some(plan) => self.lanes(spec, session, plan, false)?,
             None => Vec::new(),
         }
         .into_iter();
@@ -104,8 +106,10 @@ impl Run {
         spec: &TableSpec,
         session: &Session,
         plan: Arc<dyn ExecutionPlan>,
+        is_spread: bool,
     ) -> Result<Vec<SendableRecordBatchStream>> {
-        let plan = self.dealt(spec, plan)?;
+        let is_spread = is_spread && !spec.partition_by.is_empty();
+        let plan = if is_spread { plan } else { self.dealt(spec, plan)? };
         let count = plan.output_partitioning().partition_count();
         (0..count).map(|part| session.execute(&plan, part)).collect()
     }

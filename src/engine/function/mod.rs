@@ -2,6 +2,7 @@
 
 mod channel;
 mod count_events;
+mod instant;
 
 use datafusion::logical_expr::ScalarUDF;
 
@@ -10,5 +11,6 @@ pub(super) fn all() -> Vec<ScalarUDF> {
     vec![
         ScalarUDF::new_from_impl(channel::Channel::new()),
         ScalarUDF::new_from_impl(count_events::CountEvents::new()),
+        ScalarUDF::new_from_impl(instant::Instant::new()),
     ]
 }
