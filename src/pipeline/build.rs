@@ -35,7 +35,7 @@ impl Run {
         let target = self.target(model).await?;
         let work = self.work(&target).await?;
         let begun = millis(started);
-        let room = self.room_for(&work, &target, cores).await?;
+        let Some(room) = self.room_for(&work, &target, cores).await else { return Ok(()) };
         let started = Instant::now();
         let table = self.bring_up(&target, work, built).await?;
         self.leave_at(&model.table, table.version, target.base).await?;
@@ -101,7 +101,8 @@ impl Run {
             Some(kept) => Some(session.physical(kept).await?),
             None => None,
         };
-        let rows = Rows { new: Some(new), kept, seen, is_spread: scope.is_worth_spreading() };
+        let is_spread = self.is_worth_spreading(target, &scope)?;
+        let rows = Rows { new: Some(new), kept, seen, is_spread };
         let seen = Arc::clone(&rows.seen);
         let TableSpec { schema, partition_by, .. } = &target.spec;
         let judges = Arc::new(Judges::new(&session, model, &encoded(schema, partition_by))?);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{and, filter_record_batch, not, prep_null_mask_filter};
-use arrow::datatypes::{Int64Type, SchemaRef};
+use arrow::compute::{and, cast, filter_record_batch, not, prep_null_mask_filter};
+use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::physical_expr::PhysicalExpr;
 
@@ -176,8 +176,9 @@ impl Judge {
         let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
         writer.write(&rows).and_then(|()| writer.finish()).map_err(bug)?;
         let text = writer.into_inner();
-        let sources =
-            rows.column_by_name("_source").and_then(|column| column.as_string_opt::<i32>());
+        let sources = rows.column_by_name("_source").map(|column| cast(column, &DataType::Utf8));
+        let sources = sources.transpose().map_err(bug)?;
+        let sources = sources.as_ref().and_then(|column| column.as_string_opt::<i32>());
         let number = |name: &str| {
             rows.column_by_name(name)
                 .and_then(|column| column.as_primitive_opt::<Int64Type>())

@@ -6,14 +6,18 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::lake::extent;
 use crate::name::TableName;
 use crate::project::Model;
 
-use super::scope::MANY_ROWS;
 use super::target::{Target, Work};
 use super::{ExpectationReport, PipelineReport, Run, TableReport};
+
+/// Work on fewer bytes of new files does not keep all cores busy.
+const LIGHT_BYTES: u64 = 8 << 20;
+/// So many models are built beside each other at most: each may hold keys in memory.
+const MOST_AT_ONCE: usize = 4;
 
 /// What became of a model.
 #[derive(Default)]
@@ -32,7 +36,7 @@ impl Run {
         models: &[&Model],
         report: &mut PipelineReport,
     ) -> Result<()> {
-        let cores = Semaphore::new(self.engine.cores());
+        let cores = Semaphore::new(self.models_at_once());
         let mut waiting = models.to_vec();
         let mut unbuilt: HashSet<&TableName> = models.iter().map(|model| &model.table).collect();
         let mut running = FuturesUnordered::new();
@@ -48,6 +52,10 @@ impl Run {
             let Some((model, built, outcome)) = running.next().await else { break };
             unbuilt.remove(&model.table);
             done.push((&model.table, built));
+            if outcome.is_err() {
+                // Whoever waits for room goes home.
+                cores.close();
+            }
             result = result.and(outcome);
         }
         let place = |table: &TableName| models.iter().position(|model| model.table == *table);
@@ -74,23 +82,27 @@ impl Run {
         (model, built, outcome)
     }
 
-    /// Waits until there is room for `work`: light work takes one core, the rest all of them.
+    /// Waits until there is room for `work`: light work takes one core, the rest all of them. Nothing
+    /// when no work is to be begun any more.
     pub(super) async fn room_for<'a>(
         &self,
         work: &Work,
         target: &Target<'_>,
         cores: &'a Semaphore,
-    ) -> Result<SemaphorePermit<'a>> {
-        let rows = match work {
+    ) -> Option<SemaphorePermit<'a>> {
+        let bytes = match work {
             Work::Nothing => 0,
-            Work::Full { .. } => target.upstream_rows(),
+            Work::Full { .. } => target.upstream.iter().map(|upstream| upstream.size().1).sum(),
             Work::New { changed, .. } | Work::Touched { changed, .. } => {
                 let moved = changed.iter().flat_map(|(_, moved)| [&moved.added, &moved.removed]);
-                moved.map(|files| extent(files).1).sum()
+                moved.map(|files| extent(files).2).sum()
             }
         };
-        let wanted = if rows < MANY_ROWS { 1 } else { self.engine.cores() };
-        let permit = cores.acquire_many(u32::try_from(wanted).unwrap_or(1)).await;
-        permit.map_err(|e| Error::new(Kind::Bug, "a core was taken away").because(e))
+        let wanted = if bytes < LIGHT_BYTES { 1 } else { self.models_at_once() };
+        cores.acquire_many(u32::try_from(wanted).unwrap_or(1)).await.ok()
+    }
+
+    fn models_at_once(&self) -> usize {
+        self.engine.cores().clamp(1, MOST_AT_ONCE)
     }
 }

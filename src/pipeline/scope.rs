@@ -1,6 +1,6 @@
 //! What a model is computed from this time, and which rows of its table that replaces.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::AsArray as _;
@@ -17,17 +17,16 @@ use crate::engine::{
 };
 use crate::error::{Error, Result};
 use crate::lake::{Changes, DataFile, FILE_NUMBER, Removal, Snapshot, extent};
-use crate::name::TableName;
+use crate::name::{Layer, TableName};
+use crate::project::Strategy;
 
 use super::Run;
 use super::target::{Changed, Target};
 
-/// With so many touched keys for each file, it is not looked which files hold one.
+/// With so many touched groups for each file, it is not looked which files hold one.
 const KEYS_PER_FILE: usize = 1_000;
-/// Fewer rows are not worth a file from each core.
-const SOME_ROWS: u64 = 10_000;
-/// So many rows keep all cores busy by themselves, and have the memory for themselves.
-pub(super) const MANY_ROWS: u64 = 100_000;
+/// Fewer rows are not worth a file of their own.
+const ROWS_PER_FILE: u64 = 5_000;
 
 /// What the SQL of a model sees, and which keys of its table that concerns.
 #[derive(Default)]
@@ -43,6 +42,8 @@ pub(super) struct Scope {
     pub bytes_read: u64,
     /// Rows of the files that the model reads.
     rows_read: u64,
+    /// The partitions that these files belong to.
+    partitions: HashSet<Vec<(String, Option<String>)>>,
 }
 
 /// What goes from a table, and what of that has to be written again.
@@ -75,12 +76,6 @@ impl Scope {
         self.keys.is_none() && !self.is_new
     }
 
-    /// Whether the rows are enough to be written by all cores, even into one partition, but not so
-    /// many that each core has partitions of its own.
-    pub(super) fn is_worth_spreading(&self) -> bool {
-        !self.is_everything() && (SOME_ROWS..MANY_ROWS).contains(&self.rows_read)
-    }
-
     /// Those rows of the model that have one of the keys of the scope. Rows that came have no others.
     pub(super) fn among_keys(
         &self,
@@ -104,6 +99,7 @@ impl Scope {
     fn count(&mut self, files: &[DataFile]) {
         let (_, rows, bytes) = extent(files);
         self.rows_read += rows;
+        self.partitions.extend(files.iter().map(DataFile::partition));
         self.bytes_read += bytes;
     }
 
@@ -253,6 +249,29 @@ impl Run {
         keys.map(|keys| keys.with_twins(&target.spec.partition_by)).transpose()
     }
 
+    /// Whether each core is to write what it computed, whatever partition it belongs to: there are
+    /// fewer partitions than cores, and enough rows for a file from each core.
+    pub(super) fn is_worth_spreading(&self, target: &Target<'_>, scope: &Scope) -> Result<bool> {
+        let cores = self.engine.cores();
+        let own = &target.spec.partition_by;
+        let may_be = !own.is_empty() && target.spec.name.layer() != Layer::Gold;
+        if !may_be || scope.rows_read < ROWS_PER_FILE * cores as u64 {
+            return Ok(false);
+        }
+        let partitions = match &scope.keys {
+            Some(keys) => {
+                let wanted = keys.wanted(&target.model.by, own)?;
+                let values = |column: &String| wanted.iter().find(|one| one.column == *column);
+                own.iter().map(|column| values(column).map(|one| one.values.len())).product()
+            }
+            None => {
+                let is_same = |upstream: &Snapshot| upstream.partition_by() == *own;
+                target.upstream.iter().all(is_same).then_some(scope.partitions.len())
+            }
+        };
+        Ok(partitions.is_some_and(|partitions: usize| partitions < cores))
+    }
+
     /// What of the table has to go for the keys of `scope`: only files that hold one of them, and
     /// what else is in these files is written again.
     pub(super) async fn replaced(
@@ -281,8 +300,11 @@ impl Run {
             return Ok(Replaced { removal: Removal::Files(files), kept: None });
         }
         scope.bytes_read += extent(&files).2;
-        // Of many keys each file holds one, as good as certainly; and if not, it is only rewritten.
-        if keys.count() < KEYS_PER_FILE * files.len() {
+        // Of many groups each file holds one, as good as certainly; and if not, it is only rewritten.
+        // Records are another matter: those that come are new as a rule.
+        let is_certain =
+            model.strategy == Strategy::Recompute && keys.count() >= KEYS_PER_FILE * files.len();
+        if !is_certain {
             let holders = files_with(session, base, &files, keys, &model.by).await?;
             let mut number = 0;
             files.retain(|_| {

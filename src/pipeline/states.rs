@@ -29,8 +29,9 @@ impl Run {
             }
             _ => newest,
         };
-        self.keep(state.clone());
-        Ok(state)
+        // Another model of this run may have looked at it meanwhile; all see the same state.
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(states.entry(table.clone()).or_insert(state).clone())
     }
 
     /// The same, or nothing when there is no such table.
@@ -53,18 +54,14 @@ impl Run {
             Some(base) => base,
             None => self.lake.require(table, At::Version(version)).await?,
         };
-        self.keep(state);
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.insert(table.clone(), state);
         Ok(())
     }
 
     /// The state of `table` that this run has made or looked at.
     pub(super) fn known(&self, table: &TableName) -> Option<Snapshot> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner).get(table).cloned()
-    }
-
-    fn keep(&self, state: Snapshot) {
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.insert(state.name().clone(), state);
     }
 
     /// The error of a run that finds a table further than it can be by its own doing.

@@ -122,8 +122,12 @@ fn expectations_count_sort_out_and_stop() {
     let rejected = bench.query("SELECT rule, _source, _position, record_text FROM ops.quarantine");
     assert_eq!(rejected.len(), 1);
     assert_eq!(
-        (rejected[0]["rule"].as_str(), rejected[0]["_position"].as_i64()),
-        (Some("has_user"), Some(0))
+        (
+            rejected[0]["rule"].as_str(),
+            rejected[0]["_source"].as_str(),
+            rejected[0]["_position"].as_i64()
+        ),
+        (Some("has_user"), Some("a.json"), Some(0))
     );
     assert!(rejected[0]["record_text"].as_str().unwrap().contains("\"session_id\":\"s-1\""));
     // Rejected rows of a model that is built anew take the place of the earlier ones.
