@@ -94,8 +94,10 @@ fn cheap(
     by: &[String],
 ) -> datafusion::common::Result<Vec<String>> {
     let whole = session.optimized(plan)?;
-    let is_plain =
-        |column: &&String| row_by_row(&whole).is_ok() && origins(&whole, column).is_some();
+    if row_by_row(&whole).is_err() {
+        return Ok(by.to_vec());
+    }
+    let is_plain = |column: &&String| origins(&whole, column).is_some();
     let plain: Vec<String> = by.iter().filter(is_plain).cloned().collect();
     Ok(if plain.is_empty() { by.to_vec() } else { plain })
 }

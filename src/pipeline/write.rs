@@ -108,7 +108,6 @@ impl Run {
         plan: Arc<dyn ExecutionPlan>,
         is_spread: bool,
     ) -> Result<Vec<SendableRecordBatchStream>> {
-        let is_spread = is_spread && !spec.partition_by.is_empty();
         let plan = if is_spread { plan } else { self.dealt(spec, plan)? };
         let count = plan.output_partitioning().partition_count();
         (0..count).map(|part| session.execute(&plan, part)).collect()
