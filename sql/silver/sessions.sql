@@ -1,13 +1,18 @@
 -- One row per session (session_date, user_id, session_id), the newest delivery, typed.
 -- Session ids repeat between users, and a session belongs to the UTC day on which it began.
--- What the source claims (bounce, conversion, is_returning_visitor, visit_count) stays as claimed.
+-- What the source claims (bounce, conversion, is_returning_visitor, visit_count, platform, utm_medium,
+-- utm_campaign) stays as claimed; source, medium and campaign are these claims in one form.
 WITH typed AS (
-    -- A row is one delivered record, with its times read.
-    SELECT *, instant(timestamp) AS started_at
+    -- A row is one delivered record, with its time read and its claims brought to one form.
+    SELECT
+        *,
+        instant(timestamp) AS started_at,
+        touch(utm_source, utm_medium, utm_campaign, referrer, page_url) AS touch
     FROM bronze.web_sessions
 )
 SELECT
     CAST(started_at AS DATE) AS session_date,
+    CAST(date_trunc('week', started_at) AS DATE) AS session_week,
     user_id,
     session_id,
     started_at AS timestamp,
@@ -22,7 +27,11 @@ SELECT
     utm_source AS platform,
     utm_medium,
     utm_campaign,
-    channel(utm_source, utm_medium, utm_campaign, referrer) AS channel,
+    touch['channel'] AS channel,
+    touch['source'] AS source,
+    touch['medium'] AS medium,
+    touch['campaign'] AS campaign,
+    touch['click_id'] AS click_id,
     events,
     CAST(coalesce(array_length(events), 0) AS BIGINT) AS event_count,
     count_events(events, 'view') AS view_count,

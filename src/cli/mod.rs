@@ -22,7 +22,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::lake::Lake;
 use crate::pipeline::Runner;
-use crate::project::Project;
+use crate::project::{Channels, Project};
 use crate::runtime::{Clock, Memory, Stop, parse_size};
 
 use output::Output;
@@ -103,7 +103,7 @@ impl Context<'_> {
     }
 
     fn engine(&self) -> Result<Engine> {
-        Engine::new(self.memory()?)
+        Engine::new(self.memory()?, &Channels::load(&self.place.project)?.into())
     }
 
     fn runner(&self) -> Result<Runner> {

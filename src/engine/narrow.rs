@@ -365,7 +365,7 @@ mod tests {
     use arrow::datatypes::{Field, Schema};
 
     use super::*;
-    use crate::project::{Expectation, Strategy};
+    use crate::project::{Channels, Expectation, Strategy};
     use crate::runtime::Memory;
 
     fn model(sql: &str, by: &[&str]) -> Model {
@@ -375,6 +375,7 @@ mod tests {
             description: String::new(),
             sql: sql.to_owned(),
             normal_sql: String::new(),
+            rules: String::new(),
             reads: Vec::new(),
             strategy: Strategy::Recompute,
             by: by.iter().map(|column| (*column).to_owned()).collect(),
@@ -385,7 +386,8 @@ mod tests {
     }
 
     async fn reach(sql: &str, by: &[&str], table: &str) -> Reach {
-        let engine = Engine::new(Memory::new(1 << 30).unwrap()).unwrap();
+        let engine =
+            Engine::new(Memory::new(1 << 30).unwrap(), &Channels::shipped().into()).unwrap();
         let schema = |columns: &[&str]| -> SchemaRef {
             let fields = columns.iter().map(|name| Field::new(*name, DataType::Utf8, true));
             Arc::new(Schema::new(fields.collect::<Vec<_>>()))

@@ -230,6 +230,7 @@ mod tests {
 
     use super::*;
     use crate::engine::{Engine, Tables};
+    use crate::project::Channels;
     use crate::runtime::Memory;
 
     /// A row: key, origin, and what it holds.
@@ -310,7 +311,8 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn both_ways_agree_with_the_obvious_one() {
-        let engine = Engine::new(Memory::new(1 << 30).unwrap()).unwrap();
+        let engine =
+            Engine::new(Memory::new(1 << 30).unwrap(), &Channels::shipped().into()).unwrap();
         let by = ["key".to_owned()];
         for seed in 0..40 {
             let rows = deliveries(seed);

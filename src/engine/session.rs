@@ -17,10 +17,12 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::error::{Error, Kind, Result};
 use crate::name::{Layer, TableName, did_you_mean};
+use crate::project::Channels;
 use crate::runtime::Memory;
 
 use super::check::Mistake;
-use super::{engine_error, function};
+use super::engine_error;
+use super::function::Functions;
 
 /// The name under which a lake is known in SQL.
 const CATALOG: &str = "lake";
@@ -35,6 +37,7 @@ const NAMED_CONSUMERS: usize = 3;
 pub struct Engine {
     runtime: Arc<RuntimeEnv>,
     cores: usize,
+    functions: Arc<Functions>,
 }
 
 /// Questions to one catalog.
@@ -44,8 +47,8 @@ pub struct Session {
 
 impl Engine {
     /// An engine whose queries hold at most their part of `memory`; beyond it they spill to the
-    /// system's temporary directory.
-    pub fn new(memory: Memory) -> Result<Self> {
+    /// system's temporary directory. Functions go by the rules of `channels`.
+    pub fn new(memory: Memory, channels: &Arc<Channels>) -> Result<Self> {
         let limit =
             std::num::NonZeroUsize::new(NAMED_CONSUMERS).unwrap_or(std::num::NonZeroUsize::MIN);
         let pool = TrackConsumersPool::new(FairSpillPool::new(memory.for_queries()), limit);
@@ -56,7 +59,7 @@ impl Engine {
             .build_arc()
             .map_err(|e| engine_error("cannot start the query engine", e))?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        Ok(Self { runtime, cores })
+        Ok(Self { runtime, cores, functions: Arc::new(Functions::new(channels)) })
     }
 
     /// The same engine for a part of the work, of which each core does one.
@@ -109,9 +112,7 @@ impl Engine {
             .build();
         let context = SessionContext::new_with_state(state);
         context.register_catalog(CATALOG, catalog);
-        for function in function::all() {
-            context.register_udf(function);
-        }
+        self.functions.register(&context);
         Session { context }
     }
 }

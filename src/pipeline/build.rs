@@ -95,7 +95,9 @@ impl Run {
         let seen = Arc::new(AtomicU64::new(0));
         let rows = Arc::clone(&seen);
         self.progress.begin(Step::Build { table: model.table.clone(), rows });
-        let (session, new) = self.new_rows(target, &scope, uses).await?;
+        let Some((session, new)) = self.rows_to_write(target, &mut scope, uses).await? else {
+            return self.note_positions(target, scope.bytes_read).await;
+        };
         let replaced = self.replaced(&session, target, &mut scope).await?;
         let kept = match &replaced.kept {
             Some(kept) => Some(session.physical(kept).await?),

@@ -25,6 +25,7 @@ mod select;
 mod states;
 mod target;
 mod total;
+mod unchanged;
 mod verify;
 mod write;
 

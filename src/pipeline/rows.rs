@@ -8,7 +8,8 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use crate::engine::{Session, Use, newest_only};
 use crate::error::Result;
-use crate::name::TableName;
+use crate::lake::Snapshot;
+use crate::name::{Layer, TableName};
 use crate::project::Strategy;
 
 use super::Run;
@@ -17,10 +18,31 @@ use super::scope::Scope;
 use super::target::Target;
 use super::write::New;
 
+/// Fewer rows are not worth a file of their own.
+const ROWS_PER_FILE: u64 = 5_000;
+
 impl Run {
+    /// The rows that have to be written for `scope`, which is narrowed when some of its partitions stay
+    /// as they are, and a session over it; nothing when all stay.
+    pub(super) async fn rows_to_write(
+        &self,
+        target: &Target<'_>,
+        scope: &mut Scope,
+        uses: &HashMap<TableName, Use>,
+    ) -> Result<Option<(Session, New)>> {
+        let Some(different) = self.different(target, scope).await? else {
+            return self.new_rows(target, scope, uses).await.map(Some);
+        };
+        if different.partitions.is_empty() {
+            return Ok(None);
+        }
+        scope.within = Some(different.partitions);
+        Ok(Some((different.session, New::Plan(different.rows))))
+    }
+
     /// The rows that the model yields within `scope`, in the way that takes the least time, and a
     /// session over the scope; `uses` is what the model wants of each table, as far as that is known.
-    pub(super) async fn new_rows(
+    async fn new_rows(
         &self,
         target: &Target<'_>,
         scope: &Scope,
@@ -45,6 +67,29 @@ impl Run {
         };
         let plan = session.physical(&plan).await?;
         Ok((session, New::Plan(plan)))
+    }
+
+    /// Whether each core is to write what it computed, whatever partition it belongs to: there are
+    /// fewer partitions than cores, and enough rows for a file from each core.
+    pub(super) fn is_worth_spreading(&self, target: &Target<'_>, scope: &Scope) -> Result<bool> {
+        let cores = self.engine.cores();
+        let own = &target.spec.partition_by;
+        let may_be = !own.is_empty() && target.spec.name.layer() != Layer::Gold;
+        if !may_be || scope.rows_read < ROWS_PER_FILE * cores as u64 {
+            return Ok(false);
+        }
+        let partitions = match &scope.keys {
+            Some(keys) => {
+                let wanted = keys.wanted(&target.model.by, own)?;
+                let values = |column: &String| wanted.iter().find(|one| one.column == *column);
+                own.iter().map(|column| values(column).map(|one| one.values.len())).product()
+            }
+            None => {
+                let is_same = |upstream: &Snapshot| upstream.partition_by() == *own;
+                target.upstream.iter().all(is_same).then_some(scope.partitions.len())
+            }
+        };
+        Ok(partitions.is_some_and(|partitions: usize| partitions < cores))
     }
 
     /// The model planned over each of `parts`, each for one core.

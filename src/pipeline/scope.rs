@@ -1,6 +1,6 @@
 //! What a model is computed from this time, and which rows of its table that replaces.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::AsArray as _;
@@ -17,16 +17,15 @@ use crate::engine::{
 };
 use crate::error::{Error, Result};
 use crate::lake::{Changes, DataFile, FILE_NUMBER, Removal, Snapshot, extent};
-use crate::name::{Layer, TableName};
+use crate::name::TableName;
 use crate::project::Strategy;
 
 use super::Run;
 use super::target::{Changed, Target};
+use super::unchanged::partition_name;
 
 /// With so many touched groups for each file, it is not looked which files hold one.
 const KEYS_PER_FILE: usize = 1_000;
-/// Fewer rows are not worth a file of their own.
-const ROWS_PER_FILE: u64 = 5_000;
 
 /// What the SQL of a model sees, and which keys of its table that concerns.
 #[derive(Default)]
@@ -38,12 +37,14 @@ pub(super) struct Scope {
     is_new: bool,
     /// Whether the rows of the model are added and nothing is replaced.
     pub is_append: bool,
+    /// The partitions in which anything is replaced; nothing when it may be all of them.
+    pub within: Option<BTreeSet<String>>,
     /// Bytes of the files that are opened.
     pub bytes_read: u64,
     /// Rows of the files that the model reads.
-    rows_read: u64,
+    pub rows_read: u64,
     /// The partitions that these files belong to.
-    partitions: HashSet<Vec<(String, Option<String>)>>,
+    pub partitions: HashSet<Vec<(String, Option<String>)>>,
 }
 
 /// What goes from a table, and what of that has to be written again.
@@ -249,29 +250,6 @@ impl Run {
         keys.map(|keys| keys.with_twins(&target.spec.partition_by)).transpose()
     }
 
-    /// Whether each core is to write what it computed, whatever partition it belongs to: there are
-    /// fewer partitions than cores, and enough rows for a file from each core.
-    pub(super) fn is_worth_spreading(&self, target: &Target<'_>, scope: &Scope) -> Result<bool> {
-        let cores = self.engine.cores();
-        let own = &target.spec.partition_by;
-        let may_be = !own.is_empty() && target.spec.name.layer() != Layer::Gold;
-        if !may_be || scope.rows_read < ROWS_PER_FILE * cores as u64 {
-            return Ok(false);
-        }
-        let partitions = match &scope.keys {
-            Some(keys) => {
-                let wanted = keys.wanted(&target.model.by, own)?;
-                let values = |column: &String| wanted.iter().find(|one| one.column == *column);
-                own.iter().map(|column| values(column).map(|one| one.values.len())).product()
-            }
-            None => {
-                let is_same = |upstream: &Snapshot| upstream.partition_by() == *own;
-                target.upstream.iter().all(is_same).then_some(scope.partitions.len())
-            }
-        };
-        Ok(partitions.is_some_and(|partitions: usize| partitions < cores))
-    }
-
     /// What of the table has to go for the keys of `scope`: only files that hold one of them, and
     /// what else is in these files is written again.
     pub(super) async fn replaced(
@@ -291,6 +269,9 @@ impl Run {
         let partition_by = base.partition_by();
         let wanted = keys.wanted(&model.by, &partition_by)?;
         let mut files = base.files_where(&wanted)?;
+        if let Some(within) = &scope.within {
+            files.retain(|file| within.contains(&partition_name(file, &partition_by)));
+        }
         if files.is_empty() {
             return Ok(nothing);
         }

@@ -336,6 +336,7 @@ fn fingerprint(model: &Model, schema: &SchemaRef) -> String {
         hasher.update(text.as_bytes());
     };
     part(&model.normal_sql);
+    part(&model.rules);
     part(model.strategy.as_str());
     model.by.iter().for_each(|column| part(column));
     part("partitioned");

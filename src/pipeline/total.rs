@@ -5,11 +5,11 @@
 //! give the very bits again. Columns of such numbers are compared with a tolerance; all others
 //! exactly.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, AsArray as _, BooleanArray, RecordBatch};
-use arrow::compute::{cast, is_null};
+use arrow::compute::{cast, filter_record_batch, is_null};
 use arrow::datatypes::{DataType, Float64Type};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -80,31 +80,56 @@ pub(super) fn add_up(
 ) -> Result<(), ArrowError> {
     let (exact, fractions) = taken_apart(batch)?;
     let checksums = row_checksums(&exact)?;
-    let keys: Vec<ArrayRef> =
-        columns.iter().filter_map(|column| batch.column_by_name(column)).map(Arc::clone).collect();
-    let of_part = match keys.is_empty() {
-        true => vec![0; checksums.len()],
-        false => row_checksums(&keys)?,
-    };
-    // Names are made once per part and batch: rows are told apart by the checksum of their part.
-    let mut totals: HashMap<i64, (usize, Total)> = HashMap::new();
+    let (of_part, names) = parts_of(batch, columns)?;
+    let mut totals: HashMap<i64, Total> = HashMap::new();
     let mut values = vec![0.0; fractions.len()];
     for ((row, checksum), part) in checksums.into_iter().enumerate().zip(of_part) {
         for (value, column) in values.iter_mut().zip(&fractions) {
             *value = column.get(row).copied().unwrap_or_default();
         }
-        totals.entry(part).or_insert_with(|| (row, Total::default())).1.add(checksum, &values);
+        totals.entry(part).or_default().add(checksum, &values);
     }
+    for (part, total) in totals {
+        parts.entry(names.get(&part).cloned().unwrap_or_default()).or_default().merge(&total);
+    }
+    Ok(())
+}
+
+/// The rows of `batch` whose values of `columns` name one of `parts`.
+pub(super) fn rows_of(
+    parts: &BTreeSet<String>,
+    batch: &RecordBatch,
+    columns: &[String],
+) -> Result<RecordBatch, ArrowError> {
+    let (of_part, names) = parts_of(batch, columns)?;
+    let is_there = |part: &i64| names.get(part).is_some_and(|name| parts.contains(name));
+    filter_record_batch(batch, &of_part.iter().map(|part| Some(is_there(part))).collect())
+}
+
+/// The part that each row belongs to, as a number, and the parts' names. Names are made once per part:
+/// rows are told apart by the checksum of the values.
+fn parts_of(
+    batch: &RecordBatch,
+    columns: &[String],
+) -> Result<(Vec<i64>, HashMap<i64, String>), ArrowError> {
+    let keys: Vec<ArrayRef> =
+        columns.iter().filter_map(|column| batch.column_by_name(column)).map(Arc::clone).collect();
+    let of_part = match keys.is_empty() {
+        true => vec![0; batch.num_rows()],
+        false => row_checksums(&keys)?,
+    };
     let options = FormatOptions::default().with_null("NULL");
     let formatters = keys.iter().map(|key| ArrayFormatter::try_new(key.as_ref(), &options));
     let formatters = formatters.collect::<Result<Vec<_>, _>>()?;
-    for (first, total) in totals.into_values() {
-        let values = columns.iter().zip(&formatters);
-        let name: Vec<_> =
-            values.map(|(column, shown)| format!("{column}={}", shown.value(first))).collect();
-        parts.entry(name.join("/")).or_default().merge(&total);
+    let mut names = HashMap::new();
+    for (row, part) in of_part.iter().enumerate() {
+        names.entry(*part).or_insert_with(|| {
+            let values = columns.iter().zip(&formatters);
+            let values = values.map(|(column, shown)| format!("{column}={}", shown.value(row)));
+            values.collect::<Vec<_>>().join("/")
+        });
     }
-    Ok(())
+    Ok((of_part, names))
 }
 
 /// The columns that compare exactly, and the values of those that do not. What is no number (NULL,

@@ -13,6 +13,9 @@ use crate::name::is_identifier;
 
 use super::model::{Mistake, leading_comment, syntax_mistake};
 
+/// Marks the field of a column that holds JSON values as they stand.
+pub const JSON: &str = "clickwatch.json";
+
 /// What a Bronze file declares.
 #[derive(Debug)]
 pub(super) struct Declaration {
@@ -23,7 +26,8 @@ pub(super) struct Declaration {
 /// Reads the CREATE TABLE of the table called `name`.
 ///
 /// The types are those that JSON can hold: TEXT, BIGINT, DOUBLE, BOOLEAN, and ARRAY and STRUCT of
-/// them. Everything else, text in particular that means a time, is for Silver to read.
+/// them; and JSON, which takes any value as it stands. Everything else, text in particular that means
+/// a time, is for Silver to read.
 pub(super) fn read(name: &str, text: &str) -> Result<Declaration, Vec<Mistake>> {
     let statements =
         Parser::parse_sql(&GenericDialect {}, text).map_err(|e| vec![syntax_mistake(&e)])?;
@@ -43,7 +47,9 @@ pub(super) fn read(name: &str, text: &str) -> Result<Declaration, Vec<Mistake>> 
     let mut fields: Vec<Arc<Field>> = Vec::new();
     for column in &create.columns {
         match column_field(column) {
-            Ok(field) if fields.iter().any(|other| other.name() == field.name()) => {
+            Ok(field)
+                if fields.iter().any(|other| other.name().eq_ignore_ascii_case(field.name())) =>
+            {
                 mistakes.push(mistake_at(
                     column,
                     format!("column `{}` is declared twice", field.name()),
@@ -71,18 +77,27 @@ fn column_field(column: &ColumnDef) -> Result<Field, String> {
     if name.starts_with('_') {
         return Err(format!("`{name}`: names that begin with `_` belong to the system columns"));
     }
-    if !is_identifier(name) {
-        return Err(format!("`{name}`: use lower-case letters, digits and `_`"));
+    let is_quoted = column.name.quote_style.is_some();
+    if !(is_identifier(name) || is_quoted && is_identifier(&name.to_lowercase())) {
+        let hint = "use lower-case letters, digits and `_`, or put letters of both cases in quotes";
+        return Err(format!("`{name}`: {hint}"));
     }
     if let Some(option) = column.options.first() {
         return Err(format!("`{name}`: Bronze takes what comes, so `{option}` has no place here"));
     }
-    Ok(Field::new(name, arrow_type(&column.data_type)?, true))
+    field(name, &column.data_type)
+}
+
+/// A field of a declared type. JSON is a text to everybody but the decoder.
+fn field(name: &str, declared: &SqlType) -> Result<Field, String> {
+    let field = Field::new(name, arrow_type(declared)?, true);
+    let is_json = *declared == SqlType::JSON;
+    Ok(if is_json { field.with_metadata([(JSON.to_owned(), String::new())].into()) } else { field })
 }
 
 fn arrow_type(declared: &SqlType) -> Result<DataType, String> {
     Ok(match declared {
-        SqlType::Text | SqlType::Varchar(_) | SqlType::String(_) => DataType::Utf8,
+        SqlType::Text | SqlType::Varchar(_) | SqlType::String(_) | SqlType::JSON => DataType::Utf8,
         SqlType::BigInt(_) | SqlType::Int64 => DataType::Int64,
         SqlType::Double(_) | SqlType::DoublePrecision | SqlType::Float64 => DataType::Float64,
         SqlType::Boolean | SqlType::Bool => DataType::Boolean,
@@ -90,7 +105,7 @@ fn arrow_type(declared: &SqlType) -> Result<DataType, String> {
             ArrayElemTypeDef::AngleBracket(item)
             | ArrayElemTypeDef::SquareBracket(item, _)
             | ArrayElemTypeDef::Parenthesis(item),
-        ) => DataType::List(Arc::new(Field::new("element", arrow_type(item)?, true))),
+        ) => DataType::List(Arc::new(field_of_item(item)?)),
         SqlType::Struct(fields, _) => {
             let fields = fields.iter().map(struct_field).collect::<Result<Fields, _>>()?;
             let twice = |(index, field): (usize, &Arc<Field>)| {
@@ -103,15 +118,19 @@ fn arrow_type(declared: &SqlType) -> Result<DataType, String> {
         }
         other => {
             return Err(format!(
-                "type {other} is not one that JSON has: use TEXT, BIGINT, DOUBLE, BOOLEAN, ARRAY<…> or STRUCT<…>"
+                "type {other} is not one that JSON has: use TEXT, BIGINT, DOUBLE, BOOLEAN, ARRAY<…>, STRUCT<…>, or JSON for anything"
             ));
         }
     })
 }
 
+fn field_of_item(declared: &SqlType) -> Result<Field, String> {
+    field("element", declared)
+}
+
 fn struct_field(field: &StructField) -> Result<Field, String> {
     let name = field.field_name.as_ref().ok_or("every field of a STRUCT needs a name")?;
-    Ok(Field::new(&name.value, arrow_type(&field.field_type)?, true))
+    self::field(&name.value, &field.field_type)
 }
 
 fn mistake_at(column: &ColumnDef, message: String) -> Mistake {
@@ -131,18 +150,21 @@ mod tests {
     #[test]
     fn nested_types_are_read() {
         let text = "-- Sessions\n-- as delivered\nCREATE TABLE t (a TEXT, n BIGINT, \
-                    e ARRAY<STRUCT<x TEXT, y DOUBLE>>)";
+                    e ARRAY<STRUCT<x TEXT, y DOUBLE>>, \"pageUrl\" JSON)";
         let declaration = read("t", text).unwrap();
         assert_eq!(declaration.description, "Sessions as delivered");
         let DataType::List(item) = declaration.columns.field(2).data_type() else { panic!() };
         assert!(matches!(item.data_type(), DataType::Struct(fields) if fields.len() == 2));
+        let json = declaration.columns.field(3);
+        assert!(json.name() == "pageUrl" && json.metadata().contains_key(JSON));
     }
 
     #[test]
     fn every_mistake_is_named_with_its_line() {
-        let text = "CREATE TABLE t (\n  a TIMESTAMP,\n  _b TEXT,\n  c BIGINT NOT NULL\n)";
+        let text = "CREATE TABLE t (\n  a TIMESTAMP,\n  _b TEXT,\n  c BIGINT NOT NULL,\n  dE TEXT,\n  \
+                    f TEXT,\n  \"F\" TEXT\n)";
         let mistakes = read("t", text).unwrap_err();
         let lines: Vec<_> = mistakes.iter().map(|mistake| mistake.line).collect();
-        assert_eq!(lines, [2, 3, 4]);
+        assert_eq!(lines, [2, 3, 4, 5, 7]);
     }
 }

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use crate::error::{Error, Kind, Result};
 
+use super::channels;
+
 /// A text file of the project.
 #[derive(Clone, Debug)]
 pub(super) struct TextFile {
@@ -23,6 +25,8 @@ pub(super) struct Files {
     pub pipelines: Vec<TextFile>,
     /// `sql/<directory>/*.sql`, with the directory.
     pub sql: Vec<(String, TextFile)>,
+    /// The rules of channels, and the sites that they know, where the project has its own.
+    pub channels: [Option<TextFile>; 2],
 }
 
 /// Reads every pipeline and every SQL file below `root`, in the order of their names.
@@ -33,8 +37,11 @@ pub(super) fn read(root: &Path) -> Result<Files> {
             .at("directory", root.display())
             .hint("a project has a directory `pipelines`; start one with `clickwatch init DIR`, or name another with --project"));
     }
-    let mut files =
-        Files { pipelines: read_directory(&pipelines, "pipelines", "toml")?, sql: Vec::new() };
+    let mut files = Files {
+        pipelines: read_directory(&pipelines, "pipelines", "toml")?,
+        channels: read_channels(root)?,
+        ..Files::default()
+    };
     if files.pipelines.is_empty() {
         return Err(Error::new(Kind::Missing, "there is no pipeline in this project")
             .at("directory", pipelines.display())
@@ -48,6 +55,19 @@ pub(super) fn read(root: &Path) -> Result<Files> {
         }
     }
     Ok(files)
+}
+
+/// The files about channels below `root`, those that are there.
+pub(super) fn read_channels(root: &Path) -> Result<[Option<TextFile>; 2]> {
+    let file = |shown: &str| {
+        let path = root.join(shown);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(TextFile { path: shown.to_owned(), stem: String::new(), text })),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io("cannot read a file of the project", &path, e)),
+        }
+    };
+    Ok([file(channels::RULES)?, file(channels::SOURCES)?])
 }
 
 fn read_directory(directory: &Path, shown: &str, extension: &str) -> Result<Vec<TextFile>> {

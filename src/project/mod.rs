@@ -4,19 +4,25 @@
 //! is pure. Every problem of every file is found, not only the first; `engine::check` adds what
 //! planning shows and refuses a project that has any, before anything is read or written for it.
 
+mod channels;
 mod ddl;
 mod graph;
 mod load;
 mod model;
+mod parameters;
 mod raw;
 mod resolve;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
 use crate::error::{Error, Kind, Problem, Result};
 use crate::name::{TableName, did_you_mean};
+
+pub use channels::{Channels, Claim, Site};
+pub use ddl::JSON;
 
 /// A directory of pipelines and models, checked as far as it can be without planning SQL.
 #[derive(Clone, Debug)]
@@ -25,6 +31,8 @@ pub struct Project {
     pub root: PathBuf,
     /// The pipelines, by name, without what is wrong in them.
     pub pipelines: Vec<Pipeline>,
+    /// The rules of channels.
+    pub channels: Arc<Channels>,
     /// What is wrong in its files, as far as it shows without planning SQL. Whoever plans reports
     /// these together with what the planning shows, so that a user sees everything at once.
     pub problems: Vec<Problem>,
@@ -83,10 +91,12 @@ pub struct Model {
     pub file: String,
     /// The leading comment of the SQL.
     pub description: String,
-    /// The SELECT as it was written.
+    /// The SELECT as it was written, with the values of parameters in their places.
     pub sql: String,
     /// The SELECT in a form that comments and layout do not change.
     pub normal_sql: String,
+    /// Changes when rules outside of its SQL do that it goes by, those of channels; else empty.
+    pub rules: String,
     /// The tables that it reads, each once, sorted.
     pub reads: Vec<TableName>,
     /// How the table is kept up to date.
@@ -187,8 +197,9 @@ impl Project {
     /// Errors: `Missing` when there is no project. Mistakes in its files are no error yet: they
     /// are in [`Project::problems`].
     pub fn load(root: &Path) -> Result<Self> {
-        let (pipelines, problems) = resolve::resolve(&load::read(root)?);
-        Ok(Self { root: root.to_owned(), pipelines, problems })
+        let resolved = resolve::resolve(&load::read(root)?);
+        let resolve::Resolved { pipelines, channels, problems } = resolved;
+        Ok(Self { root: root.to_owned(), pipelines, channels: Arc::new(channels), problems })
     }
 
     /// The pipeline called `name`, or the only one, or all when no name is given.

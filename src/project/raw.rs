@@ -22,6 +22,8 @@ pub(super) struct At<T> {
 pub(super) struct RawPipeline {
     pub description: Option<At<String>>,
     pub schedule: Option<At<String>>,
+    /// Names, and the SQL literals that they stand for.
+    pub parameters: Vec<(At<String>, String)>,
     pub sources: Vec<RawSource>,
     pub models: Vec<RawModel>,
 }
@@ -72,10 +74,11 @@ type Table<'a> = Spanned<DeTable<'a>>;
 
 impl Reader<'_> {
     fn pipeline(&mut self, table: &Table<'_>) -> RawPipeline {
-        self.only(table.get_ref(), &["description", "schedule", "source", "model"]);
+        self.only(table.get_ref(), &["description", "schedule", "parameters", "source", "model"]);
         let mut raw = RawPipeline {
             description: self.text(table.get_ref(), "description"),
             schedule: self.text(table.get_ref(), "schedule"),
+            parameters: self.parameters(table.get_ref()),
             ..RawPipeline::default()
         };
         for (name, source) in self.tables(table.get_ref(), "source") {
@@ -85,6 +88,33 @@ impl Reader<'_> {
             raw.models.push(self.model(name, model));
         }
         raw
+    }
+
+    fn parameters(&mut self, table: &DeTable<'_>) -> Vec<(At<String>, String)> {
+        let Some(value) = table.get("parameters") else { return Vec::new() };
+        let Some(inner) = value.get_ref().as_table() else {
+            let hint = Some("write [parameters]".to_owned());
+            self.problem(&value.span(), "`parameters` is a table".to_owned(), hint);
+            return Vec::new();
+        };
+        let mut parameters = Vec::new();
+        for (name, value) in inner {
+            let literal = match value.get_ref() {
+                DeValue::String(text) => format!("'{}'", text.replace('\'', "''")),
+                DeValue::Integer(number) => number.to_string(),
+                DeValue::Float(number) => number.to_string(),
+                DeValue::Boolean(flag) => flag.to_string(),
+                other => {
+                    let kind = other.type_str();
+                    let message =
+                        format!("`{}` is a text, a number or a flag, not {kind}", name.get_ref());
+                    self.problem(&value.span(), message, None);
+                    continue;
+                }
+            };
+            parameters.push((self.place(&name.span(), name.get_ref().to_string()), literal));
+        }
+        parameters
     }
 
     fn source(&mut self, name: At<String>, table: &DeTable<'_>) -> RawSource {

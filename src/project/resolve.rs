@@ -8,21 +8,33 @@ use crate::name::{Layer, TableName, did_you_mean, is_identifier};
 
 use super::load::{Files, TextFile};
 use super::model::Mistake;
+use super::parameters::Parameters;
 use super::raw::{At, RawExpectation, RawModel, RawSource};
 use super::{
-    Expectation, KeepRaw, Model, Outcome, Pipeline, Source, Strategy, ddl, graph, model, raw,
+    Channels, Expectation, KeepRaw, Model, Outcome, Pipeline, Source, Strategy, ddl, graph, model,
+    raw,
 };
 
-/// Resolves the files of a project: what is right in them, and all that is wrong.
-pub(super) fn resolve(files: &Files) -> (Vec<Pipeline>, Vec<Problem>) {
-    let mut resolver = Resolver { sql: sql_files(files), ..Resolver::default() };
+/// What is right in the files of a project, and all that is wrong.
+pub(super) struct Resolved {
+    pub pipelines: Vec<Pipeline>,
+    pub channels: Channels,
+    pub problems: Vec<Problem>,
+}
+
+/// Resolves the files of a project.
+pub(super) fn resolve(files: &Files) -> Resolved {
+    let mut problems = Vec::new();
+    let channels = Channels::of_project(&files.channels, &mut problems);
+    let rules = channels.fingerprint.clone();
+    let mut resolver = Resolver { sql: sql_files(files), rules, problems, ..Resolver::default() };
     resolver.misplaced_files(files);
     let mut pipelines: Vec<_> =
         files.pipelines.iter().map(|file| resolver.pipeline(file)).collect();
     resolver.undeclared_files();
     resolver.unknown_tables(&pipelines);
     resolver.order_models(&mut pipelines);
-    (pipelines, resolver.problems)
+    Resolved { pipelines, channels, problems: resolver.problems }
 }
 
 /// The SQL files by the table that they are named after.
@@ -36,6 +48,8 @@ struct Resolver {
     sql: BTreeMap<TableName, TextFile>,
     /// Where each table was declared first: file and line.
     declared: BTreeMap<TableName, (String, usize)>,
+    /// The fingerprint of the rules of channels.
+    rules: String,
     problems: Vec<Problem>,
 }
 
@@ -50,7 +64,13 @@ impl Resolver {
             self.problem::<()>(&file.path, 0, message, None);
         }
         let sources = raw.sources.iter().filter_map(|source| self.source(file, source)).collect();
-        let models = raw.models.iter().filter_map(|model| self.model(file, model)).collect();
+        let mut parameters = Parameters::new(&raw.parameters);
+        let models = raw.models.iter();
+        let models = models.filter_map(|model| self.model(file, model, &mut parameters)).collect();
+        for (name, line) in parameters.unused() {
+            let message = format!("no model of this pipeline uses the parameter `{name}`");
+            self.problem::<()>(&file.path, line, message, Some(format!("a model says ${name}")));
+        }
         Pipeline {
             name: file.stem.clone(),
             file: file.path.clone(),
@@ -89,7 +109,12 @@ impl Resolver {
         }
     }
 
-    fn model(&mut self, file: &TextFile, raw: &RawModel) -> Option<Model> {
+    fn model(
+        &mut self,
+        file: &TextFile,
+        raw: &RawModel,
+        parameters: &mut Parameters<'_>,
+    ) -> Option<Model> {
         let table = match raw.name.value.parse::<TableName>() {
             Ok(table) if matches!(table.layer(), Layer::Silver | Layer::Gold) => table,
             Ok(_) => {
@@ -110,11 +135,16 @@ impl Resolver {
             .filter_map(|expectation| self.expectation(file, &table, expectation))
             .collect();
         let sql = self.file_of(file, &raw.name, &table)?;
-        match model::read(&sql.text) {
+        let text = match parameters.fill(&sql.text) {
+            Ok(text) => text,
+            Err(mistakes) => return self.mistakes(&sql, mistakes),
+        };
+        match model::read(&text) {
             Ok(select) => Some(Model {
                 file: sql.path,
                 description: select.description,
-                sql: sql.text,
+                sql: text,
+                rules: if select.uses_channels { self.rules.clone() } else { String::new() },
                 normal_sql: select.normal_sql,
                 reads: select.reads,
                 strategy,
@@ -151,7 +181,8 @@ impl Resolver {
             }
         }
         for column in &raw.partition_by {
-            if replaces && !raw.by.iter().any(|by| by.value == column.value) {
+            let is_upsert = strategy == Strategy::Upsert;
+            if is_upsert && !raw.by.iter().any(|by| by.value == column.value) {
                 let message =
                     format!("`{table}`: partition column `{}` is not in `by`", column.value);
                 let hint = "only partitions whose keys were touched are opened".to_owned();
@@ -364,6 +395,7 @@ mod tests {
                 .iter()
                 .map(|(path, text)| (path.split('/').nth(1).unwrap().into(), file(path, text)))
                 .collect(),
+            ..Files::default()
         }
     }
 
@@ -378,7 +410,8 @@ mod tests {
                 ("sql/gold/orphan.sql", "SELECT 1 AS one"),
             ],
         );
-        let mut problems: Vec<_> = resolve(&files).1.iter().map(ToString::to_string).collect();
+        let mut problems: Vec<_> =
+            resolve(&files).problems.iter().map(ToString::to_string).collect();
         problems.sort();
         assert_eq!(
             problems,
@@ -401,7 +434,7 @@ mod tests {
                 ("sql/silver/y.sql", "SELECT * FROM silver.x"),
             ],
         );
-        let problems = resolve(&files).1;
+        let problems = resolve(&files).problems;
         assert_eq!(problems.len(), 2);
         assert!(
             problems
@@ -420,7 +453,7 @@ mod tests {
                 ("sql/silver/s.sql", "SELECT x FROM bronze.b"),
             ],
         );
-        let problems = resolve(&files).1;
+        let problems = resolve(&files).problems;
         assert_eq!(problems[0].line, 6);
     }
 }

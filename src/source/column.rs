@@ -7,13 +7,16 @@ use arrow::array::{
     NullBufferBuilder, StringArray, StringBuilder, StructArray,
 };
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{DataType, FieldRef, Fields};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 
 use crate::error::{Error, Kind, Result};
+use crate::project::JSON;
 
 /// A column under construction.
 pub(super) enum Column {
     Text(StringBuilder),
+    /// Any value, as it stands in the record.
+    Json(StringBuilder),
     Integer(Int64Builder),
     Decimal(Float64Builder),
     Boolean(BooleanBuilder),
@@ -39,18 +42,21 @@ pub(super) struct StructColumn {
 }
 
 impl Column {
-    /// An empty column of `data_type`.
+    /// An empty column for `field`.
     ///
     /// Errors: `Bug` for a type that no Bronze table can declare.
-    pub(super) fn new(data_type: &DataType) -> Result<Self> {
-        Ok(match data_type {
+    pub(super) fn new(field: &Field) -> Result<Self> {
+        Ok(match field.data_type() {
+            DataType::Utf8 if field.metadata().contains_key(JSON) => {
+                Self::Json(StringBuilder::new())
+            }
             DataType::Utf8 => Self::Text(StringBuilder::new()),
             DataType::Int64 => Self::Integer(Int64Builder::new()),
             DataType::Float64 => Self::Decimal(Float64Builder::new()),
             DataType::Boolean => Self::Boolean(BooleanBuilder::new()),
             DataType::List(field) => Self::List(Box::new(ListColumn {
                 field: Arc::clone(field),
-                items: Self::new(field.data_type())?,
+                items: Self::new(field)?,
                 ends: vec![0],
                 nulls: NullBufferBuilder::new(0),
             })),
@@ -63,6 +69,7 @@ impl Column {
     pub(super) fn type_name(&self) -> &'static str {
         match self {
             Self::Text(_) => "TEXT",
+            Self::Json(_) => "JSON",
             Self::Integer(_) => "BIGINT",
             Self::Decimal(_) => "DOUBLE",
             Self::Boolean(_) => "BOOLEAN",
@@ -74,7 +81,7 @@ impl Column {
     /// Adds NULL.
     pub(super) fn append_null(&mut self) {
         match self {
-            Self::Text(builder) => builder.append_null(),
+            Self::Text(builder) | Self::Json(builder) => builder.append_null(),
             Self::Integer(builder) => builder.append_null(),
             Self::Decimal(builder) => builder.append_null(),
             Self::Boolean(builder) => builder.append_null(),
@@ -90,7 +97,7 @@ impl Column {
     pub(super) fn finish(&mut self) -> Result<ArrayRef> {
         let failed = |e| Error::new(Kind::Bug, "cannot build a column").because(e);
         Ok(match self {
-            Self::Text(builder) => Arc::new(finish_text(builder)),
+            Self::Text(builder) | Self::Json(builder) => Arc::new(finish_text(builder)),
             Self::Integer(builder) => {
                 let next = Int64Builder::with_capacity(builder.len());
                 Arc::new(std::mem::replace(builder, next).finish())
@@ -133,7 +140,7 @@ impl StructColumn {
     ///
     /// Errors: `Bug` for a type that no Bronze table can declare.
     pub(super) fn new(fields: &Fields) -> Result<Self> {
-        let columns = fields.iter().map(|field| Column::new(field.data_type()));
+        let columns = fields.iter().map(|field| Column::new(field));
         Ok(Self {
             fields: fields.clone(),
             columns: columns.collect::<Result<_>>()?,
@@ -188,7 +195,7 @@ impl Column {
     /// How many values there are.
     fn len(&self) -> usize {
         match self {
-            Self::Text(builder) => builder.len(),
+            Self::Text(builder) | Self::Json(builder) => builder.len(),
             Self::Integer(builder) => builder.len(),
             Self::Decimal(builder) => builder.len(),
             Self::Boolean(builder) => builder.len(),

@@ -4,6 +4,7 @@
 //! anything appended. A record that does not pass is left to `exact`, whole: the two paths never share
 //! a row.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -24,7 +25,9 @@ const ENOUGH: usize = 6 << 20;
 
 /// The Bronze table of `columns`: they, and the system columns.
 pub fn bronze_schema(columns: &Schema) -> SchemaRef {
-    let mut fields = columns.fields().to_vec();
+    // What only the decoder has to know about a column is left out.
+    let plain = |field: &Arc<Field>| Arc::new(field.as_ref().clone().with_metadata(HashMap::new()));
+    let mut fields: Vec<_> = columns.fields().iter().map(plain).collect();
     let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     for (name, data_type) in [
         ("_source", DataType::Utf8),

@@ -70,6 +70,10 @@ fn append_value(column: &mut Column, raw: &str, path: &str, rescue: &mut Rescue)
         Column::Text(builder) => {
             serde_json::from_str::<String>(raw).map(|text| builder.append_value(text)).is_ok()
         }
+        Column::Json(builder) => {
+            builder.append_value(raw);
+            true
+        }
         Column::Boolean(builder) => raw.parse().map(|flag| builder.append_value(flag)).is_ok(),
         Column::Integer(builder) => {
             is_whole_number(raw) && raw.parse().map(|number| builder.append_value(number)).is_ok()

@@ -97,6 +97,7 @@ impl Parser {
             (Column::Boolean(_), b't') => word(text, at, b"true", Cell::Boolean(true)),
             (Column::Boolean(_), b'f') => word(text, at, b"false", Cell::Boolean(false)),
             (_, b'n') => word(text, at, b"null", Cell::Null),
+            (Column::Json(_), first) => self.scalar(text, at, first),
             (Column::List(list), b'[') => {
                 let end = self.items(&list.items, text, at + 1)?;
                 Some((Cell::At(inside), end))
@@ -134,6 +135,18 @@ impl Parser {
         }
         *self.cells.get_mut(head)? = Cell::Items(count);
         Some(at + 1)
+    }
+
+    /// Reads a value as it stands, if it is neither list nor object.
+    fn scalar(&mut self, text: &[u8], at: usize, first: u8) -> Option<(Cell, usize)> {
+        let end = match first {
+            b'"' => self.string(text, at + 1)?.1,
+            b't' => word(text, at, b"true", Cell::Null)?.1,
+            b'f' => word(text, at, b"false", Cell::Null)?.1,
+            b'-' | b'0'..=b'9' => at + number(text, at)?.len(),
+            _ => return None,
+        };
+        Some((Cell::Text(part(at..end)?), end))
     }
 
     /// Reads what follows an opening quote.
@@ -187,7 +200,9 @@ impl Parsed<'_> {
     fn append_value(&self, column: &mut Column, at: usize) -> usize {
         let cell = self.cells.get(at).copied().unwrap_or(Cell::Absent);
         match (&mut *column, cell) {
-            (Column::Text(builder), Cell::Text(part)) => builder.append_value(of(self.text, part)),
+            (Column::Text(builder) | Column::Json(builder), Cell::Text(part)) => {
+                builder.append_value(of(self.text, part));
+            }
             (Column::Text(builder), Cell::Unescaped(part)) => {
                 builder.append_value(of(self.unescaped, part))
             }
@@ -329,6 +344,8 @@ mod tests {
             Field::new("last", DataType::Struct(event), true),
             Field::new("matrix", list(list(DataType::Int64)), true),
             Field::new("odd \"name\"", DataType::Utf8, true),
+            Field::new("any", DataType::Utf8, true)
+                .with_metadata([(crate::project::JSON.to_owned(), String::new())].into()),
         ]);
         StructColumn::new(&fields).unwrap()
     }
@@ -349,7 +366,7 @@ mod tests {
 
     const WHOLE: &str = r#"{"id":"a","a rather long name":-12,"share":0.5,"flag":true,
         "events":[{"kind":"view","tags":["x","y"],"at":1},{},{"at":2,"kind":"click"},null],
-        "last":{"tags":[],"kind":null},"matrix":[[1,2],[],null,[3]]}"#;
+        "last":{"tags":[],"kind":null},"matrix":[[1,2],[],null,[3]],"any":1750000000}"#;
 
     #[test]
     fn records_as_declared_are_taken() {
@@ -362,6 +379,10 @@ mod tests {
             r#"{"a rather long name":9223372036854775807,"share":1e3}"#,
             r#"{"a rather long name":-9223372036854775808,"share":-0}"#,
             r#"{"last":{"at":0},"id":"other order","flag":true}"#,
+            r#"{"any":"a text with \"quotes\" and \u00e9"}"#,
+            r#"{"any":-1.50e3 ,"flag":true}"#,
+            r#"{"any":false}"#,
+            r#"{"any":null}"#,
         ];
         for text in taken {
             let row = parsed(text.as_bytes());

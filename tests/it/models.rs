@@ -53,9 +53,10 @@ fn refused(error: impl std::fmt::Display) -> Refused {
 
 impl Models {
     fn new() -> Self {
+        let project = Project::load(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
         Self {
-            project: Project::load(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap(),
-            engine: Engine::new(Memory::new(1 << 30).unwrap()).unwrap(),
+            engine: Engine::new(Memory::new(1 << 30).unwrap(), &project.channels).unwrap(),
+            project,
             tables: HashMap::new(),
             landed: 0,
         }

@@ -1,8 +1,11 @@
 //! `instant(text)`: the moment that a text names.
 //!
 //! In: text as in ISO 8601 or RFC 3339, as `2025-07-01T09:30:00.125Z` or `2025-07-01 09:30:00+02:00`;
-//! without a zone it is UTC, without a time the beginning of the day. Out: TIMESTAMP in UTC, in
-//! microseconds (what is finer is cut off); NULL for a text that names none.
+//! without a zone it is UTC, without a time the beginning of the day. Or as in mail and HTTP: `Tue, 01
+//! Jul 2025 09:30:00 GMT`. Or the time since 1970 as a number, of which 9 to 11 digits before a point
+//! are seconds, 12 to 14 milliseconds, 15 to 17 microseconds and 18 or 19 nanoseconds: that is, from
+//! 1973 on. Any of these may stand in quotes, as in a JSON value. Out: TIMESTAMP in UTC, in microseconds
+//! (what is finer is cut off); NULL for a text that names none.
 
 use std::sync::Arc;
 
@@ -10,7 +13,7 @@ use arrow::array::{Array as _, ArrayRef, AsArray as _, TimestampMicrosecondArray
 use arrow::compute::cast;
 use arrow::compute::kernels::cast_utils::string_to_datetime;
 use arrow::datatypes::{DataType, TimeUnit};
-use chrono::{NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
@@ -53,10 +56,37 @@ impl ScalarUDFImpl for Instant {
 }
 
 /// Microseconds since 1970.
-fn instant(text: Option<&str>) -> Option<i64> {
+pub(super) fn instant(text: Option<&str>) -> Option<i64> {
     let text = text?;
-    usual(text.as_bytes())
-        .or_else(|| string_to_datetime(&Utc, text).ok().map(|instant| instant.timestamp_micros()))
+    usual(text.as_bytes()).or_else(|| any(text))
+}
+
+/// The same for all forms.
+fn any(text: &str) -> Option<i64> {
+    let inside = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    let text = inside.unwrap_or(text).trim();
+    let of_iso = || string_to_datetime(&Utc, text).ok().map(|instant| instant.timestamp_micros());
+    let of_mail = || Some(DateTime::parse_from_rfc2822(text).ok()?.timestamp_micros());
+    since_1970(text).or_else(of_iso).or_else(of_mail)
+}
+
+/// A number of seconds or shorter units since 1970.
+fn since_1970(text: &str) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(whole) || !is_number(fraction) || text.ends_with('.') {
+        return None;
+    }
+    // How many digits of the fraction make a microsecond.
+    let finer: usize = match whole.len() {
+        9..=11 => 6,
+        12..=14 => 3,
+        15..=17 => 0,
+        18..=19 => return Some(whole.parse::<i64>().ok()? / 1000),
+        _ => return None,
+    };
+    let fraction = fraction.get(..finer).unwrap_or(fraction);
+    format!("{whole}{fraction:0<finer$}").parse().ok()
 }
 
 /// The same for the form that nearly all texts have: `2025-07-01T09:30:00Z`, with up to six digits of
@@ -143,5 +173,38 @@ mod tests {
             assert_eq!(usual(text.as_bytes()), None, "{text}");
         }
         assert_eq!(instant(None), None);
+    }
+
+    #[test]
+    fn mail_numbers_and_quotes() {
+        let moment = reference("2025-07-01T09:30:00Z");
+        for text in [
+            "Tue, 01 Jul 2025 09:30:00 GMT",
+            "Tue, 1 Jul 2025 11:30:00 +0200",
+            "1751362200",
+            "1751362200.0",
+            "1751362200000",
+            "1751362200000000",
+            "1751362200000000999",
+            "\"2025-07-01T09:30:00Z\"",
+            "\"1751362200\"",
+            " 2025-07-01 09:30:00 ",
+        ] {
+            assert_eq!(instant(Some(text)), moment, "{text}");
+        }
+        assert_eq!(instant(Some("1751362200.1234567")), moment.map(|moment| moment + 123_456));
+        assert_eq!(instant(Some("1751362200000.5")), moment.map(|moment| moment + 500));
+        for text in [
+            "0",
+            "20250701",
+            "-1751362200",
+            "1751362200.",
+            ".5",
+            "\"",
+            "\"\"",
+            "99999999999999999999",
+        ] {
+            assert_eq!(instant(Some(text)), None, "{text}");
+        }
     }
 }

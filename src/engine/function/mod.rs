@@ -1,16 +1,60 @@
 //! SQL functions of clickwatch, one per file, known in every session.
 
-mod channel;
 mod count_events;
+mod first_event;
 mod instant;
+mod interval;
+mod journeys;
+mod removal_effects;
+mod session_number;
+mod share;
+mod texts;
+mod touch;
+mod url_parts;
+mod user_agent;
 
-use datafusion::logical_expr::ScalarUDF;
+use std::sync::Arc;
+
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+use datafusion::prelude::SessionContext;
+
+use crate::project::Channels;
 
 /// All functions.
-pub(super) fn all() -> Vec<ScalarUDF> {
-    vec![
-        ScalarUDF::new_from_impl(channel::Channel::new()),
-        ScalarUDF::new_from_impl(count_events::CountEvents::new()),
-        ScalarUDF::new_from_impl(instant::Instant::new()),
-    ]
+pub(super) struct Functions {
+    of_row: Vec<ScalarUDF>,
+    of_many_rows: Vec<AggregateUDF>,
+    of_row_among_others: Vec<WindowUDF>,
+}
+
+impl Functions {
+    /// All functions; those about channels go by the rules of `channels`.
+    pub(super) fn new(channels: &Arc<Channels>) -> Self {
+        Self {
+            of_row: vec![
+                count_events::CountEvents::new().into(),
+                first_event::FirstEvent::new().into(),
+                instant::Instant::new().into(),
+                journeys::Journeys::new().into(),
+                touch::Touch::whole(channels).into(),
+                touch::Touch::channel(channels).into(),
+                url_parts::UrlParts::new().into(),
+                user_agent::UserAgent::new().into(),
+            ],
+            of_many_rows: vec![removal_effects::RemovalEffects::new().into()],
+            of_row_among_others: vec![
+                session_number::SessionNumber::new().into(),
+                share::Share::new().into(),
+            ],
+        }
+    }
+
+    /// Makes them known to a session.
+    pub(super) fn register(&self, context: &SessionContext) {
+        self.of_row.iter().for_each(|function| context.register_udf(function.clone()));
+        self.of_many_rows.iter().for_each(|function| context.register_udaf(function.clone()));
+        self.of_row_among_others
+            .iter()
+            .for_each(|function| context.register_udwf(function.clone()));
+    }
 }

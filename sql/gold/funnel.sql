@@ -1,0 +1,52 @@
+-- How far sessions get, per day and channel: page view, click on a call to action, form submission,
+-- conversion, each later than the one before, and the time in between.
+WITH clicked AS (
+    -- A row is one session, which is a page view, with the first click on a call to action.
+    SELECT
+        session_date,
+        channel,
+        timestamp AS viewed_at,
+        events,
+        coalesce(conversion, false) AS is_converting,
+        first_event(events, struct(timestamp AS at, CAST(-1 AS BIGINT) AS place), 'click', $call_to_action) AS click
+    FROM silver.sessions
+),
+submitted AS (
+    -- The same, with the first submission after that click.
+    SELECT *, first_event(events, click, 'submit', '') AS submission
+    FROM clicked
+),
+per_channel AS (
+    -- A row is one channel on one day. A conversion is claimed for the session and has no time of its own.
+    SELECT
+        session_date,
+        channel,
+        count(*) AS views,
+        count(click) AS clicks,
+        count(submission) AS submissions,
+        count(submission) FILTER (WHERE is_converting) AS conversions,
+        avg(date_part('epoch', click['at']) - date_part('epoch', viewed_at)) AS to_click,
+        avg(date_part('epoch', submission['at']) - date_part('epoch', click['at'])) AS to_submission
+    FROM submitted
+    GROUP BY session_date, channel
+),
+per_step AS (
+    -- A row is one step of one channel on one day.
+    SELECT session_date, channel, views, unnest([
+        struct(1 AS step, 'page_view' AS name, views AS sessions, views AS before, CAST(NULL AS DOUBLE) AS seconds),
+        struct(2 AS step, 'call_to_action' AS name, clicks AS sessions, views AS before, to_click AS seconds),
+        struct(3 AS step, 'submission' AS name, submissions AS sessions, clicks AS before, to_submission AS seconds),
+        struct(4 AS step, 'conversion' AS name, conversions AS sessions, submissions AS before, CAST(NULL AS DOUBLE) AS seconds)
+    ]) AS reached
+    FROM per_channel
+)
+SELECT
+    session_date,
+    channel,
+    reached['step'] AS step,
+    reached['name'] AS name,
+    reached['sessions'] AS sessions,
+    CAST(reached['sessions'] AS DOUBLE) / views AS rate,
+    CAST(reached['sessions'] AS DOUBLE) / nullif(reached['before'], 0) AS step_rate,
+    reached['seconds'] AS avg_seconds_since_step
+FROM per_step

@@ -1,0 +1,63 @@
+-- One row per delivered click, whatever its shape: typed, with what is wrong with it, if anything is.
+-- A click without an id is told from others by all that it says.
+WITH parsed AS (
+    -- A row is one delivered record, with its time, address and browser read.
+    SELECT
+        *,
+        instant(timestamp) AS clicked_at,
+        coalesce(url, "pageUrl") AS address,
+        url_parts(coalesce(url, "pageUrl")) AS parts,
+        touch(NULL, NULL, NULL, referrer, coalesce(url, "pageUrl")) AS touch,
+        user_agent(user_agent) AS agent
+    FROM bronze.clicks
+),
+shaped AS (
+    -- The same, with the shape that it was sent in.
+    SELECT
+        *,
+        CASE
+            WHEN "elementTag" IS NOT NULL OR "elementId" IS NOT NULL THEN 'recorder'
+            WHEN button IS NOT NULL THEN 'collector'
+            WHEN page IS NOT NULL THEN 'visit'
+            WHEN address IS NOT NULL THEN 'stream'
+        END AS shape
+    FROM parsed
+)
+SELECT
+    CAST(clicked_at AS DATE) AS click_date,
+    clicked_at,
+    coalesce(nullif(id, ''), md5(concat_ws(chr(31),
+        coalesce(user_id, ''), coalesce(timestamp, ''), coalesce(address, ''), coalesce("elementTag", ''),
+        coalesce("elementId", ''), coalesce("elementText", ''), coalesce(button, ''), coalesce(page, ''),
+        coalesce(CAST(duration AS TEXT), '')
+    ))) AS click_id,
+    CASE
+        WHEN clicked_at IS NULL THEN 'no time'
+        WHEN clicked_at > _ingested_at + INTERVAL '1 day' THEN 'time in the future'
+        WHEN shape IS NULL THEN 'nothing clicked'
+        WHEN address IS NOT NULL AND parts IS NULL THEN 'no such address'
+        WHEN duration < 0 THEN 'negative duration'
+    END AS problem,
+    shape,
+    nullif(user_id, '') AS user_id,
+    address AS url,
+    parts['host'] AS host,
+    coalesce(parts['path'], '/' || page) AS page,
+    touch['source'] AS source,
+    touch['medium'] AS medium,
+    touch['campaign'] AS campaign,
+    touch['channel'] AS channel,
+    "elementTag" AS element_tag,
+    coalesce("elementId", button) AS element_id,
+    "elementClass" AS element_class,
+    coalesce("elementText", button) AS element_text,
+    duration AS duration_seconds,
+    coalesce(device['type'], agent['device_type']) AS device_type,
+    coalesce(device['platform'], agent['os']) AS os,
+    coalesce(device['browser'], agent['browser']) AS browser,
+    location['city'] AS city,
+    location['country'] AS country,
+    _source,
+    _position,
+    _batch
+FROM shaped
