@@ -35,6 +35,8 @@ TABLES = [
 ]
 # What clickwatch adds to each row for itself, and what a peer needs for telling the newest delivery.
 OWN_COLUMNS = {"_source", "_position", "_batch", "_ingested_at", "_rescued", "_raw", "filename", "file"}
+# What clickwatch computes besides, and its peers need not: claims in one form, and weeks for cohorts.
+OWN_COLUMNS |= {"session_week", "source", "medium", "campaign", "click_id"}
 
 
 class Measured:

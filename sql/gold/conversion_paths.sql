@@ -48,7 +48,7 @@ weighed AS (
     SELECT
         *,
         touch_number + from_end - 1 AS touches,
-        date_part('epoch', converted_at) - date_part('epoch', touched_at) AS seconds_before,
+        (CAST(converted_at AS BIGINT) - CAST(touched_at AS BIGINT)) / 1000000.0 AS seconds_before,
         CASE
             WHEN channel <> 'Direct' AND non_direct_from_end = 1 THEN 1
             WHEN from_end = 1 AND non_direct_so_far = 0 THEN 1
@@ -74,9 +74,9 @@ SELECT
     platform,
     medium,
     campaign,
-    share(CASE WHEN touch_number = 1 THEN 1 ELSE 0 END) OVER path AS first_touch,
-    share(CASE WHEN from_end = 1 THEN 1 ELSE 0 END) OVER path AS last_touch,
-    share(is_last_non_direct) OVER path AS last_non_direct,
+    CAST(CASE WHEN touch_number = 1 THEN 1 ELSE 0 END AS DECIMAL(10, 9)) AS first_touch,
+    CAST(CASE WHEN from_end = 1 THEN 1 ELSE 0 END AS DECIMAL(10, 9)) AS last_touch,
+    CAST(is_last_non_direct AS DECIMAL(10, 9)) AS last_non_direct,
     share(1) OVER path AS linear,
     share(position_weight) OVER path AS position_based,
     share(power(2.0, -seconds_before / (86400.0 * $half_life_days))) OVER path AS time_decay

@@ -17,7 +17,8 @@ submitted AS (
     FROM clicked
 ),
 per_channel AS (
-    -- A row is one channel on one day. A conversion is claimed for the session and has no time of its own.
+    -- A row is one channel on one day, with times in seconds; as whole microseconds they add up exactly. A
+    -- conversion is claimed for the session and has no time of its own.
     SELECT
         session_date,
         channel,
@@ -25,8 +26,10 @@ per_channel AS (
         count(click) AS clicks,
         count(submission) AS submissions,
         count(submission) FILTER (WHERE is_converting) AS conversions,
-        avg(date_part('epoch', click['at']) - date_part('epoch', viewed_at)) AS to_click,
-        avg(date_part('epoch', submission['at']) - date_part('epoch', click['at'])) AS to_submission
+        CAST(sum(CAST(click['at'] AS BIGINT) - CAST(viewed_at AS BIGINT)) AS DOUBLE)
+            / nullif(count(click), 0) / 1000000 AS to_click,
+        CAST(sum(CAST(submission['at'] AS BIGINT) - CAST(click['at'] AS BIGINT)) AS DOUBLE)
+            / nullif(count(submission), 0) / 1000000 AS to_submission
     FROM submitted
     GROUP BY session_date, channel
 ),

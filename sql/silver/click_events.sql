@@ -27,9 +27,12 @@ SELECT
     CAST(clicked_at AS DATE) AS click_date,
     clicked_at,
     coalesce(nullif(id, ''), md5(concat_ws(chr(31),
-        coalesce(user_id, ''), coalesce(timestamp, ''), coalesce(address, ''), coalesce("elementTag", ''),
-        coalesce("elementId", ''), coalesce("elementText", ''), coalesce(button, ''), coalesce(page, ''),
-        coalesce(CAST(duration AS TEXT), '')
+        coalesce(user_id, ''), coalesce(timestamp, ''), coalesce(url, ''), coalesce("pageUrl", ''),
+        coalesce("elementTag", ''), coalesce("elementId", ''), coalesce("elementClass", ''),
+        coalesce("elementText", ''), coalesce(button, ''), coalesce(page, ''),
+        coalesce(CAST(duration AS TEXT), ''), coalesce(device['type'], ''), coalesce(device['platform'], ''),
+        coalesce(device['browser'], ''), coalesce(location['city'], ''), coalesce(location['country'], ''),
+        coalesce(user_agent, ''), coalesce(referrer, ''), coalesce(_rescued, '')
     ))) AS click_id,
     CASE
         WHEN clicked_at IS NULL THEN 'no time'

@@ -37,7 +37,7 @@ SELECT
         AS session_id,
     started_at,
     ended_at,
-    date_part('epoch', ended_at) - date_part('epoch', started_at) AS duration_seconds,
+    (CAST(ended_at AS BIGINT) - CAST(started_at AS BIGINT)) / 1000000.0 AS duration_seconds,
     clicks,
     pages,
     landing_page,

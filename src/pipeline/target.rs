@@ -104,11 +104,10 @@ impl Run {
         for (index, seen) in moved {
             let Some(upstream) = target.upstream.get(index) else { continue };
             self.check_not_behind(upstream, seen).await?;
-            if target.model.strategy == Strategy::Full {
-                let (table, now) = (upstream.name(), upstream.version());
-                return full(format!("{table} went from version {seen} to {now}"));
-            }
             match upstream.changes_since(u64::try_from(seen).unwrap_or_default()).await? {
+                Ok(changes) if target.model.strategy == Strategy::Full && !changes.is_empty() => {
+                    return full(describe(upstream.name(), &changes));
+                }
                 Ok(changes) => changed.push((index, changes)),
                 Err(reason) => return full(reason),
             }
@@ -172,12 +171,16 @@ impl Run {
         if self.has_orphaned_rejects(target).await? {
             return full("an interrupted run has left rows in quarantine".into());
         }
+        // What was only rearranged changes nothing.
+        if changed.is_empty() {
+            return Ok(Work::Touched { changed, uses: HashMap::new(), reason });
+        }
         let only_came = changed.iter().all(|(_, changes)| changes.removed.is_empty());
-        if only_came && !changed.is_empty() && self.adds_up(target).await? {
+        if only_came && self.adds_up(target).await? {
             let is_append = model.strategy == Strategy::Append;
             return Ok(Work::New { changed, is_append, reason });
         }
-        if model.strategy == Strategy::Append && !changed.is_empty() {
+        if model.strategy == Strategy::Append {
             return full(format!("rows went, and an append only adds: {reason}"));
         }
         let uses = self.uses(target).await?;

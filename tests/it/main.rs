@@ -7,6 +7,7 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod channels;
+mod clicks;
 mod commands;
 mod compaction;
 mod generated;
@@ -26,3 +27,4 @@ mod support;
 #[cfg(unix)]
 mod torture;
 mod traffic;
+mod ways;

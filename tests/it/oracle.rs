@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::Bench;
 use crate::traffic::Batch;
+use crate::ways;
 
 const BRONZE: &str = "SELECT [_source, CAST(_position AS TEXT)] AS r FROM bronze.web_sessions";
 const QUARANTINE: &str = "SELECT [_source, CAST(_position AS TEXT)] AS r FROM ops.quarantine \
@@ -46,22 +47,22 @@ pub(crate) struct Oracle {
     bronze: Vec<String>,
     broken: Vec<String>,
     /// The newest delivery of each session that no expectation rejects.
-    sessions: Vec<Session>,
+    pub sessions: Vec<Session>,
 }
 
-struct Session {
-    day: NaiveDate,
-    user: String,
-    id: String,
-    started_at: DateTime<Utc>,
-    record: Value,
+pub(crate) struct Session {
+    pub day: NaiveDate,
+    pub user: String,
+    pub id: String,
+    pub started_at: DateTime<Utc>,
+    pub record: Value,
 }
 
 type Key = (Option<NaiveDate>, Option<String>, Option<String>);
 /// A greater one is a newer delivery: number of the batch, file, position.
 type Origin = (usize, String, usize);
 /// What rows are grouped by.
-type Group = Vec<Option<String>>;
+pub(crate) type Group = Vec<Option<String>>;
 
 impl Oracle {
     /// Reads the batches, in the order in which they landed.
@@ -108,6 +109,7 @@ impl Oracle {
             ("gold.session_durations", DURATIONS, self.durations()),
             ("gold.visits_by_dimension", DIMENSIONS, self.dimensions()),
         ];
+        tables.extend(ways::expected(&self.sessions));
         for (_, _, rows) in &mut tables {
             rows.sort();
         }
@@ -262,15 +264,15 @@ impl Oracle {
 }
 
 impl Session {
-    fn number(&self, field: &str) -> Option<i64> {
+    pub(crate) fn number(&self, field: &str) -> Option<i64> {
         self.record[field].as_i64()
     }
 
-    fn says(&self, field: &str) -> bool {
+    pub(crate) fn says(&self, field: &str) -> bool {
         self.record[field].as_bool() == Some(true)
     }
 
-    fn events(&self) -> &[Value] {
+    pub(crate) fn events(&self) -> &[Value] {
         self.record["events"].as_array().map(Vec::as_slice).unwrap_or_default()
     }
 
@@ -319,7 +321,7 @@ fn accepted((day, user, id): Key, record: Value) -> Option<Session> {
 }
 
 /// One row per group of sessions: what they are grouped by, and what they come to.
-fn grouped<'a>(
+pub(crate) fn grouped<'a>(
     sessions: impl IntoIterator<Item = &'a Session>,
     key: impl Fn(&Session) -> Group,
     values: impl Fn(&[&Session]) -> Group,
@@ -346,16 +348,16 @@ fn time_spent(sessions: &[&Session]) -> i64 {
     seconds.map(|seconds| seconds.clamp(0, 86_400)).sum()
 }
 
-fn word(record: &Value, field: &str) -> Option<String> {
+pub(crate) fn word(record: &Value, field: &str) -> Option<String> {
     record[field].as_str().map(str::to_owned)
 }
 
-fn text(value: impl Display) -> Option<String> {
+pub(crate) fn text(value: impl Display) -> Option<String> {
     Some(value.to_string())
 }
 
 /// A row as the queries give it.
-fn row(values: &[Option<String>]) -> String {
+pub(crate) fn row(values: &[Option<String>]) -> String {
     json!(values).to_string()
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The tables of the shipped models.
-pub(crate) const MODELS: [&str; 10] = [
+pub(crate) const MODELS: [&str; 21] = [
     "silver.sessions",
     "silver.final_cookies",
     "silver.visit_count",
@@ -21,6 +21,17 @@ pub(crate) const MODELS: [&str; 10] = [
     "gold.user_page_engagement",
     "gold.session_durations",
     "gold.visits_by_dimension",
+    "gold.journeys",
+    "gold.path_summary",
+    "gold.channel_effects",
+    "gold.conversion_paths",
+    "gold.attribution",
+    "gold.funnel",
+    "gold.reconciliation",
+    "gold.cohort_activity",
+    "gold.visitor_cohorts",
+    "gold.user_activity",
+    "gold.recency_frequency",
 ];
 
 /// What a command printed and how it ended.
@@ -40,9 +51,11 @@ impl Ended {
     }
 }
 
-/// A project with the shipped pipelines, a landing directory, and a lake that is not there yet.
+/// A project with one of the shipped pipelines, a landing directory, and a lake that is not there yet.
 pub(crate) struct Bench {
     directory: TempDir,
+    /// The source that the pipeline lands.
+    source: &'static str,
 }
 
 impl Bench {
@@ -52,12 +65,42 @@ impl Bench {
 
     /// The same in a temporary directory inside of `parent`: on the disk that is to be tried.
     pub(crate) fn with_directory(parent: &Path) -> Self {
-        let bench = Self { directory: tempfile::tempdir_in(parent).unwrap() };
+        Self::of("web_traffic", "web_sessions", parent)
+    }
+
+    /// The pipeline of clicks instead of that of sessions.
+    pub(crate) fn of_clicks() -> Self {
+        Self::of("clicks", "clicks", &std::env::temp_dir())
+    }
+
+    fn of(pipeline: &str, source: &'static str, parent: &Path) -> Self {
+        let bench = Self { directory: tempfile::tempdir_in(parent).unwrap(), source };
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR"));
         copy(&shipped.join("pipelines"), &bench.path("pipelines"));
         copy(&shipped.join("sql"), &bench.path("sql"));
+        for other in fs::read_dir(bench.path("pipelines")).unwrap() {
+            let path = other.unwrap().path();
+            if path.file_stem().unwrap() != pipeline {
+                bench.remove_pipeline(&path);
+            }
+        }
         fs::create_dir_all(bench.landing()).unwrap();
         bench
+    }
+
+    /// Removes a pipeline and the SQL of the tables that it fills.
+    fn remove_pipeline(&self, path: &Path) {
+        for line in fs::read_to_string(path).unwrap().lines() {
+            let model = line.strip_prefix("[model.\"").and_then(|rest| rest.strip_suffix("\"]"));
+            let source =
+                line.strip_prefix("[source.").and_then(|rest| rest.strip_suffix(".files]"));
+            let table = model.map(str::to_owned).or(source.map(|name| format!("bronze.{name}")));
+            if let Some(table) = table {
+                fs::remove_file(self.path(&format!("sql/{}.sql", table.replace('.', "/"))))
+                    .unwrap();
+            }
+        }
+        fs::remove_file(path).unwrap();
     }
 
     /// A path inside of the bench.
@@ -67,7 +110,7 @@ impl Bench {
 
     /// Where the shipped pipeline looks for sessions.
     pub(crate) fn landing(&self) -> PathBuf {
-        self.path("sample_data/web_sessions")
+        self.path("sample_data").join(self.source)
     }
 
     /// Leaves everything where it is, for somebody to look at, and says where that is.

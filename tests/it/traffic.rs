@@ -187,6 +187,16 @@ impl Traffic {
             "bounce": self.one_in(3),
             "conversion": self.one_in(5),
         });
+        match self.below(10) {
+            // Some come by themselves, and some say where from in another way.
+            0 | 1 => {
+                for field in ["utm_source", "utm_medium", "utm_campaign", "referrer"] {
+                    session[field] = Value::Null;
+                }
+            }
+            2 => session["utm_source"] = json!(" Google"),
+            _ => {}
+        }
         if self.one_in(6) {
             session.as_object_mut().unwrap().remove(self.pick(&FORGOTTEN));
         }
@@ -214,8 +224,11 @@ impl Traffic {
         let event = |_| {
             json!({
                 "event_type": self.pick(&["view", "click", "click", "submit"]),
-                "element_id": self.pick(&[Some("button1"), Some("button2"), Some("email"), None]),
-                "timestamp": "2025-07-01T10:00:00Z",
+                "element_id": self.pick(&[Some("button1"), Some("button2"), Some("email"), Some("Demo"), None]),
+                "timestamp": self.pick(&[
+                    "2025-07-01T10:00:00Z", "2025-07-01T10:00:00Z", "2025-07-01T10:00:01Z",
+                    "2025-07-01T10:00:02.5Z", "2025-01-01T00:00:00Z", "some time",
+                ]),
             })
         };
         (0..count).map(event).collect()

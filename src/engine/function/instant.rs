@@ -1,11 +1,12 @@
 //! `instant(text)`: the moment that a text names.
 //!
 //! In: text as in ISO 8601 or RFC 3339, as `2025-07-01T09:30:00.125Z` or `2025-07-01 09:30:00+02:00`;
-//! without a zone it is UTC, without a time the beginning of the day. Or as in mail and HTTP: `Tue, 01
-//! Jul 2025 09:30:00 GMT`. Or the time since 1970 as a number, of which 9 to 11 digits before a point
-//! are seconds, 12 to 14 milliseconds, 15 to 17 microseconds and 18 or 19 nanoseconds: that is, from
-//! 1973 on. Any of these may stand in quotes, as in a JSON value. Out: TIMESTAMP in UTC, in microseconds
-//! (what is finer is cut off); NULL for a text that names none.
+//! without a zone it is UTC, without a time the beginning of the day, without seconds the beginning of
+//! the minute. Or as in mail and HTTP: `Tue, 01 Jul 2025 09:30:00 GMT`. Or the time since 1970 as a
+//! number, of which 9 to 11 digits before a point are seconds, 12 to 14 milliseconds, 15 to 17
+//! microseconds and 18 or 19 nanoseconds: that is, from 1973 on. Any of these may stand in quotes, as
+//! in a JSON value, and a number need not be a text. Out: TIMESTAMP in UTC, in microseconds (what is
+//! finer is cut off); NULL for what names none.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use arrow::array::{Array as _, ArrayRef, AsArray as _, TimestampMicrosecondArray
 use arrow::compute::cast;
 use arrow::compute::kernels::cast_utils::string_to_datetime;
 use arrow::datatypes::{DataType, TimeUnit};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
@@ -26,7 +27,7 @@ pub(super) struct Instant {
 
 impl Instant {
     pub(super) fn new() -> Self {
-        Self { signature: Signature::string(1, Volatility::Immutable) }
+        Self { signature: Signature::any(1, Volatility::Immutable) }
     }
 }
 
@@ -67,7 +68,14 @@ fn any(text: &str) -> Option<i64> {
     let text = inside.unwrap_or(text).trim();
     let of_iso = || string_to_datetime(&Utc, text).ok().map(|instant| instant.timestamp_micros());
     let of_mail = || Some(DateTime::parse_from_rfc2822(text).ok()?.timestamp_micros());
-    since_1970(text).or_else(of_iso).or_else(of_mail)
+    let of_minute = || Some(of_minute(text)?.and_utc().timestamp_micros());
+    since_1970(text).or_else(of_iso).or_else(of_minute).or_else(of_mail)
+}
+
+fn of_minute(text: &str) -> Option<NaiveDateTime> {
+    let text = text.strip_suffix('Z').unwrap_or(text);
+    let form = |form: &str| NaiveDateTime::parse_from_str(text, form).ok();
+    form("%Y-%m-%dT%H:%M").or_else(|| form("%Y-%m-%d %H:%M"))
 }
 
 /// A number of seconds or shorter units since 1970.
@@ -189,6 +197,8 @@ mod tests {
             "\"2025-07-01T09:30:00Z\"",
             "\"1751362200\"",
             " 2025-07-01 09:30:00 ",
+            "2025-07-01 09:30",
+            "2025-07-01T09:30Z",
         ] {
             assert_eq!(instant(Some(text)), moment, "{text}");
         }

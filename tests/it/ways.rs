@@ -1,0 +1,516 @@
+//! What the tables about ways must hold: journeys, paths, credits, the funnel, cohorts. Worked out from
+//! the sessions that count, each by the plainest loop that does it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{Datelike as _, Days, NaiveDate, TimeDelta};
+use serde_json::Value;
+
+use crate::oracle::{Group, Session, row, text, word};
+
+const JOURNEYS: &str = "SELECT [CAST(session_date AS TEXT), user_id, session_id, \
+    CAST(session_number AS TEXT), CAST(seconds_since_last AS TEXT), CAST(is_converting AS TEXT), \
+    CAST(touches AS TEXT), path] AS r FROM gold.journeys";
+const SUMMARY: &str = "SELECT [CAST(session_date AS TEXT), path, CAST(journeys AS TEXT), \
+    CAST(conversions AS TEXT)] AS r FROM gold.path_summary";
+const PATHS: &str = "SELECT [CAST(conversion_date AS TEXT), user_id, conversion_session_id, \
+    CAST(touch_number AS TEXT), CAST(touches AS TEXT), session_id, channel, platform, medium, campaign, \
+    CAST(first_touch AS TEXT), CAST(last_touch AS TEXT), CAST(last_non_direct AS TEXT), \
+    CAST(linear AS TEXT), CAST(position_based AS TEXT), \
+    CAST(CAST(floor(CAST(time_decay AS DOUBLE) * 1e6 + 0.3719) AS BIGINT) AS TEXT)] AS r \
+    FROM gold.conversion_paths";
+/// Models whose weights are no round numbers are compared as far as these are the same whoever computes
+/// them: no credit that occurs lies at a boundary of the rounding.
+const CREDITS: &str = "SELECT [CAST(conversion_date AS TEXT), model, channel, platform, medium, \
+    campaign, CASE WHEN model IN ('time_decay', 'markov') \
+        THEN CAST(CAST(floor(CAST(credit AS DOUBLE) * 1e5 + 0.3719) AS BIGINT) AS TEXT) \
+        ELSE CAST(credit AS TEXT) END] AS r FROM gold.attribution \
+    WHERE credit > 0.00001";
+const TOTALS: &str = "SELECT [CAST(conversion_date AS TEXT), model, CAST(sum(credit) AS TEXT)] AS r \
+    FROM gold.attribution GROUP BY conversion_date, model";
+const FUNNEL: &str = "SELECT [CAST(session_date AS TEXT), channel, CAST(step AS TEXT), \
+    CAST(sessions AS TEXT), CAST(CAST(round(avg_seconds_since_step * 1000) AS BIGINT) AS TEXT)] AS r \
+    FROM gold.funnel";
+const COHORTS: &str = "SELECT [CAST(cohort_week AS TEXT), CAST(week_number AS TEXT), CAST(week AS TEXT), \
+    CAST(visitors AS TEXT), CAST(active_visitors AS TEXT)] AS r FROM gold.visitor_cohorts";
+const ACTIVITY: &str = "SELECT [user_id, CAST(sessions AS TEXT), CAST(active_days AS TEXT), \
+    CAST(conversions AS TEXT), CAST(first_seen_on AS TEXT), CAST(last_seen_on AS TEXT)] AS r \
+    FROM gold.user_activity";
+const RECENCY: &str = "SELECT [CAST(recency_days AS TEXT), CAST(frequency AS TEXT), \
+    CAST(users AS TEXT), CAST(conversions AS TEXT)] AS r FROM gold.recency_frequency";
+const CLAIMS: &str = "SELECT [CAST(session_date AS TEXT), CAST(conversions_only_claimed AS TEXT), \
+    CAST(conversions_only_derived AS TEXT), CAST(bounces_only_claimed AS TEXT), \
+    CAST(bounces_only_derived AS TEXT)] AS r FROM gold.reconciliation";
+
+const MODELS: [&str; 7] = [
+    "first_touch",
+    "last_touch",
+    "last_non_direct",
+    "linear",
+    "position_based",
+    "time_decay",
+    "markov",
+];
+/// A whole credit in its units.
+const WHOLE: i64 = 1_000_000_000;
+
+type Expected = (&'static str, &'static str, Vec<String>);
+
+/// Each table, a query for what is compared of it, and the rows that it must give.
+pub(crate) fn expected(sessions: &[Session]) -> Vec<Expected> {
+    let users = by_user(sessions);
+    let journeys: Vec<_> = users.values().flat_map(|own| journeys_of(own)).collect();
+    let conversions: Vec<_> = users.values().flat_map(|own| conversions_of(own)).collect();
+    let effects = effects(&journeys);
+    vec![
+        ("gold.journeys", JOURNEYS, journeys.iter().map(Journey::row).collect()),
+        ("gold.path_summary", SUMMARY, summary(&journeys)),
+        ("gold.conversion_paths", PATHS, conversions.iter().flat_map(Conversion::rows).collect()),
+        ("gold.attribution", CREDITS, credits(&conversions, &effects)),
+        ("gold.attribution in total", TOTALS, totals(&conversions)),
+        ("gold.funnel", FUNNEL, funnel(sessions)),
+        ("gold.visitor_cohorts", COHORTS, cohorts(&users)),
+        ("gold.user_activity", ACTIVITY, activity(&users)),
+        ("gold.recency_frequency", RECENCY, recency(&users)),
+        ("gold.reconciliation", CLAIMS, claims(sessions)),
+    ]
+}
+
+type Users<'a> = BTreeMap<&'a str, Vec<&'a Session>>;
+
+/// Each user's sessions in their order.
+fn by_user(sessions: &[Session]) -> Users<'_> {
+    let mut users: Users<'_> = BTreeMap::new();
+    for session in sessions {
+        users.entry(&session.user).or_default().push(session);
+    }
+    for own in users.values_mut() {
+        own.sort_by_key(|session| (session.started_at, session.id.clone()));
+    }
+    users
+}
+
+fn claim(session: &Session, field: &str) -> Option<String> {
+    word(&session.record, field).map(|text| text.trim().to_lowercase())
+}
+
+/// The platform, as the tables show it.
+fn platform(session: &Session) -> Option<String> {
+    let is_direct = channel(session) == "Direct";
+    claim(session, "utm_source").or_else(|| is_direct.then(|| "(direct)".to_owned()))
+}
+
+fn medium(session: &Session) -> Option<String> {
+    let is_direct = channel(session) == "Direct";
+    claim(session, "utm_medium").or_else(|| is_direct.then(|| "(none)".to_owned()))
+}
+
+/// The channel of a claim that occurs in the traffic of these tests, told by hand.
+fn channel(session: &Session) -> &'static str {
+    let (source, medium) = (claim(session, "utm_source"), claim(session, "utm_medium"));
+    let has_host = claim(session, "referrer").is_some_and(|text| text.contains('.'));
+    match (source.as_deref(), medium.as_deref()) {
+        (None, None) => "Direct",
+        (Some("instagram"), Some("cpc")) => "Paid Social",
+        (Some("google"), Some("cpc")) => "Paid Search",
+        (_, Some("cpc")) => "Paid Other",
+        (Some("instagram"), _) => "Organic Social",
+        (Some("google"), _) => "Organic Search",
+        (Some("newsletter"), _) | (None, Some("email")) => "Email",
+        (None, Some("ad")) if has_host => "Referral",
+        (None, Some("ad")) => "Unassigned",
+        other => panic!("the oracle does not know {other:?}"),
+    }
+}
+
+/// The sessions of one user that led up to his `index`-th, this one included.
+fn led_up<'a>(own: &[&'a Session], index: usize) -> Vec<&'a Session> {
+    let end = own[index].started_at;
+    let is_near = |session: &&&Session| session.started_at >= end - TimeDelta::days(30);
+    let near: Vec<_> = own[..=index].iter().filter(is_near).copied().collect();
+    near[near.len().saturating_sub(50)..].to_vec()
+}
+
+struct Journey<'a> {
+    session: &'a Session,
+    number: usize,
+    pause: Option<i64>,
+    touches: usize,
+    channels: Vec<&'static str>,
+}
+
+fn journeys_of<'a>(own: &[&'a Session]) -> Vec<Journey<'a>> {
+    let journey = |index: usize| {
+        let way = led_up(own, index);
+        let mut channels: Vec<_> = way.iter().map(|session| channel(session)).collect();
+        channels.dedup();
+        let before = index.checked_sub(1).map(|before| own[before].started_at);
+        Journey {
+            session: own[index],
+            number: index + 1,
+            pause: before.map(|before| (own[index].started_at - before).num_seconds()),
+            touches: way.len(),
+            channels,
+        }
+    };
+    (0..own.len()).map(journey).collect()
+}
+
+impl Journey<'_> {
+    fn row(&self) -> String {
+        row(&[
+            text(self.session.day),
+            text(&self.session.user),
+            text(&self.session.id),
+            text(self.number),
+            self.pause.and_then(text),
+            text(self.session.says("conversion")),
+            text(self.touches),
+            text(self.channels.join(" > ")),
+        ])
+    }
+}
+
+fn summary(journeys: &[Journey<'_>]) -> Vec<String> {
+    let mut paths: BTreeMap<(NaiveDate, String), [usize; 2]> = BTreeMap::new();
+    for journey in journeys {
+        let counts = paths.entry((journey.session.day, journey.channels.join(" > "))).or_default();
+        counts[0] += 1;
+        counts[1] += usize::from(journey.session.says("conversion"));
+    }
+    let line = |((day, path), [all, converting]): ((NaiveDate, String), [usize; 2])| {
+        row(&[text(day), text(path), text(all), text(converting)])
+    };
+    paths.into_iter().map(line).collect()
+}
+
+struct Conversion<'a> {
+    session: &'a Session,
+    touches: Vec<&'a Session>,
+}
+
+fn conversions_of<'a>(own: &[&'a Session]) -> Vec<Conversion<'a>> {
+    let converting = (0..own.len()).filter(|index| own[*index].says("conversion"));
+    converting
+        .map(|index| Conversion { session: own[index], touches: led_up(own, index) })
+        .collect()
+}
+
+impl Conversion<'_> {
+    /// What each touch gets by the models that need nothing but the path, in units.
+    fn credits(&self) -> [Vec<i64>; 6] {
+        let count = self.touches.len();
+        let only =
+            |place: usize| (0..count).map(|touch| if touch == place { WHOLE } else { 0 }).collect();
+        let non_direct = self.touches.iter().rposition(|touch| channel(touch) != "Direct");
+        let position = match count {
+            1 | 2 => equal_parts(WHOLE, count),
+            _ => {
+                let (outer, inner) = (WHOLE / 5 * 2, equal_parts(WHOLE / 5, count - 2));
+                [vec![outer], inner, vec![outer]].concat()
+            }
+        };
+        let decay = |touch: &&Session| {
+            let before = self.session.started_at - touch.started_at;
+            0.5_f64.powf(before.num_milliseconds() as f64 / (7.0 * 86_400_000.0))
+        };
+        let weights: Vec<f64> = self.touches.iter().map(decay).collect();
+        let last = count - 1;
+        [
+            only(0),
+            only(last),
+            only(non_direct.unwrap_or(last)),
+            equal_parts(WHOLE, count),
+            position,
+            in_proportion(&weights),
+        ]
+    }
+
+    /// What each touch gets by the effects of the day's channels.
+    fn markov(&self, effects: &Effects) -> Vec<i64> {
+        let of_channel =
+            |name: &str| self.touches.iter().filter(|touch| channel(touch) == name).count();
+        let weight = |touch: &&Session| {
+            let name = channel(touch);
+            effects[&(self.session.day, name)] / of_channel(name) as f64
+        };
+        in_proportion(&self.touches.iter().map(weight).collect::<Vec<_>>())
+    }
+
+    fn rows(&self) -> Vec<String> {
+        let credits = self.credits();
+        let decimal = |units: i64| text(format!("{}.{:09}", units / WHOLE, units % WHOLE));
+        let line = |(index, touch): (usize, &&Session)| {
+            let [first, last, non_direct, linear, position, decay] =
+                credits.each_ref().map(|all| all[index]);
+            row(&[
+                text(self.session.day),
+                text(&self.session.user),
+                text(&self.session.id),
+                text(index + 1),
+                text(self.touches.len()),
+                text(&touch.id),
+                text(channel(touch)),
+                platform(touch),
+                medium(touch),
+                claim(touch, "utm_campaign"),
+                decimal(first),
+                decimal(last),
+                decimal(non_direct),
+                decimal(linear),
+                decimal(position),
+                text((decay as f64 / 1000.0 + 0.3719).floor()),
+            ])
+        };
+        self.touches.iter().enumerate().map(line).collect()
+    }
+}
+
+/// A whole in equal parts, of which the first get what cannot be divided.
+fn equal_parts(whole: i64, count: usize) -> Vec<i64> {
+    let count = i64::try_from(count).unwrap();
+    (0..count).map(|part| whole / count + i64::from(part < whole % count)).collect()
+}
+
+/// A whole in the proportion of `weights`, rounded anyhow: the last digits are not compared.
+fn in_proportion(weights: &[f64]) -> Vec<i64> {
+    let total: f64 = weights.iter().sum();
+    let even = 1.0 / weights.len() as f64;
+    let part = |weight: &f64| if total > 0.0 { weight / total } else { even };
+    weights.iter().map(|weight| (part(weight) * WHOLE as f64).round() as i64).collect()
+}
+
+type Effects = BTreeMap<(NaiveDate, &'static str), f64>;
+
+/// The removal effect of each channel on each day, by walking all journeys step by step until nearly
+/// nobody is on his way any more.
+fn effects(journeys: &[Journey<'_>]) -> Effects {
+    let mut effects = Effects::new();
+    let days: BTreeSet<NaiveDate> = journeys.iter().map(|journey| journey.session.day).collect();
+    for day in days {
+        let of_day: Vec<_> = journeys.iter().filter(|journey| journey.session.day == day).collect();
+        let channels: BTreeSet<_> =
+            of_day.iter().flat_map(|journey| journey.channels.clone()).collect();
+        let whole = reached(&of_day, None);
+        for channel in channels {
+            let without = reached(&of_day, Some(channel));
+            let effect = if whole > 0.0 { 1.0 - without / whole } else { 0.0 };
+            effects.insert((day, channel), effect);
+        }
+    }
+    effects
+}
+
+/// The part of all that set out which ends in a conversion.
+fn reached(journeys: &[&Journey<'_>], without: Option<&str>) -> f64 {
+    let mut steps: BTreeMap<(&str, &str), f64> = BTreeMap::new();
+    for journey in journeys {
+        let end = if journey.session.says("conversion") { "conversion" } else { "nothing" };
+        let places = [&["start"], journey.channels.as_slice(), &[end]].concat();
+        for step in places.windows(2) {
+            *steps.entry((step[0], step[1])).or_default() += 1.0;
+        }
+    }
+    let mut leaving: BTreeMap<&str, f64> = BTreeMap::new();
+    for ((from, _), count) in &steps {
+        *leaving.entry(from).or_default() += count;
+    }
+    let mut there = BTreeMap::from([("start", 1.0)]);
+    let mut arrived = 0.0;
+    while there.values().sum::<f64>() > 1e-13 {
+        let mut next: BTreeMap<&str, f64> = BTreeMap::new();
+        for ((from, to), count) in &steps {
+            let moving = there.get(from).copied().unwrap_or(0.0) * count / leaving[from];
+            match *to {
+                "conversion" => arrived += moving,
+                to if to == "nothing" || Some(to) == without => {}
+                to => *next.entry(to).or_default() += moving,
+            }
+        }
+        there = next;
+    }
+    arrived
+}
+
+fn credits(conversions: &[Conversion<'_>], effects: &Effects) -> Vec<String> {
+    let mut campaigns: BTreeMap<Group, i64> = BTreeMap::new();
+    for conversion in conversions {
+        let mut of_models = conversion.credits().to_vec();
+        of_models.push(conversion.markov(effects));
+        for (model, credits) in MODELS.iter().zip(of_models) {
+            for (touch, credit) in conversion.touches.iter().zip(credits) {
+                let campaign = vec![
+                    text(conversion.session.day),
+                    text(model),
+                    text(channel(touch)),
+                    platform(touch),
+                    medium(touch),
+                    claim(touch, "utm_campaign"),
+                ];
+                *campaigns.entry(campaign).or_default() += credit;
+            }
+        }
+    }
+    let line = |(mut group, credit): (Group, i64)| {
+        let is_rounded = matches!(group[1].as_deref(), Some("time_decay" | "markov"));
+        group.push(match is_rounded {
+            true => text((credit as f64 / 1e4 + 0.3719).floor()),
+            false => text(format!("{}.{:09}", credit / WHOLE, credit % WHOLE)),
+        });
+        row(&group)
+    };
+    campaigns.into_iter().filter(|(_, credit)| *credit > 10_000).map(line).collect()
+}
+
+/// By every model there is as much as there are conversions.
+fn totals(conversions: &[Conversion<'_>]) -> Vec<String> {
+    let mut days: BTreeMap<NaiveDate, usize> = BTreeMap::new();
+    for conversion in conversions {
+        *days.entry(conversion.session.day).or_default() += 1;
+    }
+    let of_day = |(day, count): (NaiveDate, usize)| {
+        MODELS.map(|model| row(&[text(day), text(model), text(format!("{count}.000000000"))]))
+    };
+    days.into_iter().flat_map(of_day).collect()
+}
+
+fn funnel(sessions: &[Session]) -> Vec<String> {
+    type Steps = ([usize; 4], [i64; 2]);
+    let mut channels: BTreeMap<(NaiveDate, &str), Steps> = BTreeMap::new();
+    for session in sessions {
+        let (counts, times) = channels.entry((session.day, channel(session))).or_default();
+        counts[0] += 1;
+        let view = (session.started_at, -1);
+        let Some(click) = first(session, view, "click", |id| {
+            ["button", "demo"].iter().any(|word| id.contains(word))
+        }) else {
+            continue;
+        };
+        counts[1] += 1;
+        times[0] += (click.0 - view.0).num_microseconds().unwrap();
+        let Some(submission) = first(session, click, "submit", |_| true) else { continue };
+        counts[2] += 1;
+        times[1] += (submission.0 - click.0).num_microseconds().unwrap();
+        counts[3] += usize::from(session.says("conversion"));
+    }
+    let mut rows = Vec::new();
+    for ((day, channel), (counts, times)) in channels {
+        let times = [None, Some(times[0]), Some(times[1]), None];
+        for (step, (count, time)) in counts.iter().zip(times).enumerate() {
+            let average = |time: i64| (time as f64 / *count as f64 / 1e6 * 1000.0).round();
+            let average = time.filter(|_| *count > 0).map(average);
+            rows.push(row(&[
+                text(day),
+                text(channel),
+                text(step + 1),
+                text(count),
+                average.and_then(text),
+            ]));
+        }
+    }
+    rows
+}
+
+type Moment = (chrono::DateTime<chrono::Utc>, i64);
+
+fn first(
+    session: &Session,
+    after: Moment,
+    kind: &str,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Option<Moment> {
+    let mut found: Option<Moment> = None;
+    for (place, event) in session.events().iter().enumerate() {
+        let id = event["element_id"].as_str().unwrap_or_default().to_lowercase();
+        let Ok(at) = chrono::DateTime::parse_from_rfc3339(event["timestamp"].as_str().unwrap())
+        else {
+            continue;
+        };
+        let moment = (at.to_utc(), i64::try_from(place).unwrap());
+        let is_it = event["event_type"] == kind && is_wanted(&id) && moment > after;
+        if is_it && found.is_none_or(|found| moment < found) {
+            found = Some(moment);
+        }
+    }
+    found
+}
+
+fn week(day: NaiveDate) -> NaiveDate {
+    day - Days::new(u64::from(day.weekday().num_days_from_monday()))
+}
+
+fn cohorts(users: &Users<'_>) -> Vec<String> {
+    let weeks =
+        |own: &[&Session]| own.iter().map(|session| week(session.day)).collect::<BTreeSet<_>>();
+    let all: Vec<_> = users.values().map(|own| weeks(own)).collect();
+    let Some(latest) = all.iter().filter_map(BTreeSet::last).max().copied() else {
+        return Vec::new();
+    };
+    let cohorts: BTreeSet<_> = all.iter().filter_map(BTreeSet::first).copied().collect();
+    let mut rows = Vec::new();
+    for cohort in cohorts {
+        let members: Vec<_> = all.iter().filter(|weeks| weeks.first() == Some(&cohort)).collect();
+        for number in 0.. {
+            let week = cohort + Days::new(7 * number);
+            if week > latest {
+                break;
+            }
+            let active = members.iter().filter(|weeks| weeks.contains(&week)).count();
+            let shown = (week < latest).then_some(active).and_then(text);
+            rows.push(row(&[text(cohort), text(number), text(week), text(members.len()), shown]));
+        }
+    }
+    rows
+}
+
+/// First and last day, number of days, sessions, conversions.
+fn seen(own: &[&Session]) -> (NaiveDate, NaiveDate, usize, usize, usize) {
+    let days: BTreeSet<_> = own.iter().map(|session| session.day).collect();
+    let conversions = own.iter().filter(|session| session.says("conversion")).count();
+    (*days.first().unwrap(), *days.last().unwrap(), days.len(), own.len(), conversions)
+}
+
+fn activity(users: &Users<'_>) -> Vec<String> {
+    let line = |(user, own): (&&str, &Vec<&Session>)| {
+        let (first, last, days, sessions, conversions) = seen(own);
+        row(&[text(user), text(sessions), text(days), text(conversions), text(first), text(last)])
+    };
+    users.iter().map(line).collect()
+}
+
+fn recency(users: &Users<'_>) -> Vec<String> {
+    let Some(latest) = users.values().map(|own| seen(own).1).max() else { return Vec::new() };
+    let mut buckets: BTreeMap<(i64, usize), [usize; 2]> = BTreeMap::new();
+    for own in users.values() {
+        let (_, last, _, sessions, conversions) = seen(own);
+        let bucket = buckets.entry(((latest - last).num_days(), sessions.min(10))).or_default();
+        bucket[0] += 1;
+        bucket[1] += conversions;
+    }
+    let line = |((recency, frequency), [users, conversions]): ((i64, usize), [usize; 2])| {
+        row(&[text(recency), text(frequency), text(users), text(conversions)])
+    };
+    buckets.into_iter().map(line).collect()
+}
+
+fn claims(sessions: &[Session]) -> Vec<String> {
+    let mut days: BTreeMap<NaiveDate, [usize; 4]> = BTreeMap::new();
+    for session in sessions {
+        let of_kind = |kind: &str| {
+            session.events().iter().filter(|event| event["event_type"] == kind).count()
+        };
+        let converts = of_kind("submit") > 0;
+        let seconds = session.record.get("time_spent_seconds").and_then(Value::as_i64).unwrap_or(0);
+        let bounces = !converts && of_kind("view") < 2 && seconds < 10;
+        let (claims_conversion, claims_bounce) =
+            (session.says("conversion"), session.says("bounce"));
+        let differences = days.entry(session.day).or_default();
+        differences[0] += usize::from(claims_conversion && !converts);
+        differences[1] += usize::from(converts && !claims_conversion);
+        differences[2] += usize::from(claims_bounce && !bounces);
+        differences[3] += usize::from(bounces && !claims_bounce);
+    }
+    days.into_iter()
+        .map(|(day, all)| row(&[vec![text(day)], all.map(text).to_vec()].concat()))
+        .collect()
+}
