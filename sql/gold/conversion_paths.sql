@@ -47,7 +47,7 @@ weighed AS (
     -- The same, with the weight of the touch in models that need more than its number.
     SELECT
         *,
-        touch_number + from_end - 1 AS touches,
+        CAST(touch_number + from_end AS BIGINT) - 1 AS touches,
         (CAST(converted_at AS BIGINT) - CAST(touched_at AS BIGINT)) / 1000000.0 AS seconds_before,
         CASE
             WHEN channel <> 'Direct' AND non_direct_from_end = 1 THEN 1

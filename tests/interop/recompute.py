@@ -6,7 +6,8 @@ The definitions are the same, the formulations are not: nothing here comes from 
 The lake's table must have the same columns and each row as often, and its credits must add up.
 
 Tolerated: doubles may differ by a billionth of their size, credits that come from powers or the
-Markov chain by what CREDITS_WITHIN says. Columns whose names begin with _ are not looked at.
+Markov chain by what CREDITS_WITHIN says. Columns whose names begin with _ are left out, and types
+are not compared. Parameters are those of pipelines/*.toml, in recompute_paths.py.
 
     setup.sh DIR
     DIR/venv/bin/python recompute.py LAKE_DIR
@@ -43,7 +44,7 @@ def ranking(keys, known):
     """
 
 
-# Made in this order: some read others of them from `mine`.
+# Made in this order: some read others of them in `mine`.
 WEB_TABLES = {
     "gold.utm_attribution": """
         SELECT session_date, platform, utm_medium, utm_campaign, channel,
@@ -325,7 +326,10 @@ def check_all(lake):
         lacking = [table for table in inputs if not lake.holds(table)]
         if not lacking:
             lake.recompute_all(inputs, prepare, tables)
-        for table in filter(lake.holds, tables):
+        for table in tables:
+            if not lake.holds(table):
+                print(f"{table}  not there", flush=True)
+                continue
             try:
                 if lacking:
                     raise Unequal(f"cannot be recomputed without {', '.join(lacking)}")
@@ -334,9 +338,6 @@ def check_all(lake):
             except Unequal as error:
                 print(f"{table}  DIFFERENT: {error}", flush=True)
                 tally["different"] += 1
-        for table in tables:
-            if not lake.holds(table):
-                print(f"{table}  not there", flush=True)
     return tally
 
 

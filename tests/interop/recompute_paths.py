@@ -21,15 +21,9 @@ BILLION = 1_000_000_000
 DIRECT = "Direct"
 SEPARATOR = " > "
 START, CONVERTED, LOST = 0, 1, 2  # Numbers, as channels are texts.
-MODELS = (
-    "first_touch",
-    "last_touch",
-    "last_non_direct",
-    "linear",
-    "position_based",
-    "time_decay",
-    "markov",
-)
+PATH_MODELS = ["first_touch", "last_touch", "last_non_direct", "linear"]
+PATH_MODELS += ["position_based", "time_decay"]
+MODELS = [*PATH_MODELS, "markov"]
 
 # Every session with its number among those of its user, and how many of them are touches of it.
 WALKED = f"""
@@ -111,16 +105,16 @@ ATTRIBUTION = f"""
     GROUP BY ALL HAVING sum(credit) <> 0
 """
 
-# What single rows may be wrong by must not add up. All these find what the lake must not have.
+# Single credits may differ a little, their sums may not.
 UNEVEN_PATHS = f"""
     SELECT user_id, conversion_session_id, converted_at, model, sum(credit) AS credit
-    FROM (UNPIVOT lake.conversion_paths ON {", ".join(MODELS[:-1])} INTO NAME model VALUE credit)
+    FROM (UNPIVOT lake.conversion_paths ON {", ".join(PATH_MODELS)} INTO NAME model VALUE credit)
     GROUP BY ALL HAVING sum(credit) <> 1
 """
 
 UNEVEN_ATTRIBUTION = f"""
     WITH wanted AS (
-        SELECT CAST(timestamp AS DATE) AS conversion_date, unnest({list(MODELS)}) AS model,
+        SELECT CAST(timestamp AS DATE) AS conversion_date, unnest({MODELS}) AS model,
             count(*) AS conversions
         FROM silver.sessions WHERE conversion GROUP BY ALL
     ),
@@ -208,7 +202,7 @@ BAD_SESSION_IDS = """
 
 
 def prepare_sessions(connection):
-    """Makes what the queries of paths read."""
+    """Makes what the queries of journeys, effects, paths and attribution read."""
     connection.execute(WALKED)
     connection.execute(JOURNEY)
     effects = dict(removal_effects(connection))

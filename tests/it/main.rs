@@ -10,6 +10,7 @@ mod channels;
 mod clicks;
 mod commands;
 mod compaction;
+mod credits;
 mod generated;
 mod history;
 mod incremental;
@@ -27,4 +28,5 @@ mod support;
 #[cfg(unix)]
 mod torture;
 mod traffic;
+mod visits;
 mod ways;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::Bench;
 use crate::traffic::Batch;
-use crate::ways;
+use crate::{visits, ways};
 
 const BRONZE: &str = "SELECT [_source, CAST(_position AS TEXT)] AS r FROM bronze.web_sessions";
 const QUARANTINE: &str = "SELECT [_source, CAST(_position AS TEXT)] AS r FROM ops.quarantine \
@@ -109,7 +109,7 @@ impl Oracle {
             ("gold.session_durations", DURATIONS, self.durations()),
             ("gold.visits_by_dimension", DIMENSIONS, self.dimensions()),
         ];
-        tables.extend(ways::expected(&self.sessions));
+        tables.extend([ways::expected(&self.sessions), visits::expected(&self.sessions)].concat());
         for (_, _, rows) in &mut tables {
             rows.sort();
         }
