@@ -35,8 +35,11 @@ TABLES = [
 ]
 # What clickwatch adds to each row for itself, and what a peer needs for telling the newest delivery.
 OWN_COLUMNS = {"_source", "_position", "_batch", "_ingested_at", "_rescued", "_raw", "filename", "file"}
-# What clickwatch computes besides, and its peers need not: claims in one form, and weeks for cohorts.
-OWN_COLUMNS |= {"session_week", "source", "medium", "campaign", "click_id"}
+# What clickwatch computes besides, and its peers need not: claims in one form, and how users come back.
+BESIDES = {
+    "silver.sessions": {"source", "medium", "campaign", "click_id"},
+    "silver.visit_count": {"active_days", "conversions", "avg_days_between"},
+}
 
 
 class Measured:
@@ -167,7 +170,8 @@ def rows_of(connection, lake, table):
         elif str(data_type).startswith("TIMESTAMP"):
             text = f"epoch_us({text})"
         columns[name] = f"{text}::VARCHAR"
-    kept = sorted(name for name in columns if name not in OWN_COLUMNS)
+    left_out = OWN_COLUMNS | BESIDES.get(table, set())
+    kept = sorted(name for name in columns if name not in left_out)
     row = f"hash([{', '.join(f'hash({columns[name]})' for name in kept)}])::HUGEINT"
     [(count, total)] = rows.aggregate(f"count(*), sum({row})").fetchall()
     return kept, count, total

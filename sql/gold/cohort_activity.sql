@@ -2,13 +2,14 @@
 -- weeks begin on Monday.
 WITH active AS (
     -- A row is one visitor in one week.
-    SELECT DISTINCT session_week, user_id
-    FROM silver.sessions
+    SELECT session_week, user_id, min(first_seen_on) AS first_seen_on
+    FROM gold.journeys
+    WHERE user_id IS NOT NULL
+    GROUP BY session_week, user_id
 )
 SELECT
-    a.session_week,
-    CAST(date_trunc('week', v.first_seen_at) AS DATE) AS cohort_week,
+    session_week,
+    CAST(date_trunc('week', first_seen_on) AS DATE) AS cohort_week,
     count(*) AS active_visitors
-FROM active a
-JOIN silver.visit_count v ON v.user_id = a.user_id
-GROUP BY a.session_week, cohort_week
+FROM active
+GROUP BY session_week, cohort_week

@@ -1,7 +1,19 @@
--- One row per session: how its visitor came up to it, over the sessions within the lookback.
+-- One row per session: where it came from, and how its visitor came up to it over the sessions within the
+-- lookback.
 WITH visitors AS (
     -- A row is one visitor with all of his sessions.
-    SELECT user_id, array_agg(struct(timestamp, session_id, channel, coalesce(conversion, false))) AS touches
+    SELECT
+        user_id,
+        array_agg(struct(
+            timestamp AS at,
+            session_id AS id,
+            channel AS channel,
+            channel = 'Direct' AS is_direct,
+            source AS platform,
+            medium AS medium,
+            campaign AS campaign,
+            coalesce(conversion, false) AS is_converting
+        )) AS touches
     FROM silver.sessions
     GROUP BY user_id
 ),
@@ -11,13 +23,20 @@ ways AS (
     FROM visitors
 )
 SELECT
-    CAST(way['at'] AS DATE) AS session_date,
+    CAST(way['touch']['at'] AS DATE) AS session_date,
+    CAST(date_trunc('week', CAST(way['touch']['at'] AS DATE)) AS DATE) AS session_week,
     user_id,
-    way['id'] AS session_id,
-    way['at'] AS timestamp,
+    way['touch']['id'] AS session_id,
+    way['touch']['at'] AS timestamp,
+    way['touch']['channel'] AS channel,
+    way['touch']['platform'] AS platform,
+    way['touch']['medium'] AS medium,
+    way['touch']['campaign'] AS campaign,
+    way['touch']['is_converting'] AS is_converting,
     way['number'] AS session_number,
+    CAST(way['first_at'] AS DATE) AS first_seen_on,
     way['seconds_since_last'] AS seconds_since_last,
-    way['is_converting'] AS is_converting,
     way['touches'] AS touches,
+    way['last_non_direct'] AS last_non_direct,
     way['path'] AS path
 FROM ways

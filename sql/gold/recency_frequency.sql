@@ -1,21 +1,21 @@
 -- How many users were seen how long ago and how often. Recency counts days before the latest session.
 WITH latest AS (
-    SELECT max(last_seen_on) AS day
-    FROM gold.user_activity
+    SELECT CAST(max(last_seen_at) AS DATE) AS day
+    FROM silver.visit_count
 ),
 bucketed AS (
     -- A row is one user.
     SELECT
-        CAST(latest.day - u.last_seen_on AS BIGINT) AS recency_days,
-        least(u.sessions, 10) AS sessions,
-        u.conversions
-    FROM gold.user_activity u
+        CAST(latest.day - CAST(v.last_seen_at AS DATE) AS BIGINT) AS recency_days,
+        least(v.sessions, 10) AS frequency,
+        v.conversions
+    FROM silver.visit_count v
     CROSS JOIN latest
 )
 SELECT
     recency_days,
-    sessions AS frequency,
+    frequency,
     count(*) AS users,
     CAST(sum(conversions) AS BIGINT) AS conversions
 FROM bucketed
-GROUP BY recency_days, sessions
+GROUP BY recency_days, frequency

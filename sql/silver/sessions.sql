@@ -12,7 +12,6 @@ WITH typed AS (
 )
 SELECT
     CAST(started_at AS DATE) AS session_date,
-    CAST(date_trunc('week', started_at) AS DATE) AS session_week,
     user_id,
     session_id,
     started_at AS timestamp,

@@ -5,22 +5,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::engine::Use;
 use crate::error::Result;
-use crate::lake::{Change, Snapshot, TableSpec, encoded};
+use crate::lake::{Change, Removal, Snapshot, TableSpec, encoded};
 use crate::name::TableName;
 use crate::project::{Model, Strategy};
 
 use super::expect::Judges;
 use super::models::Built;
 use super::parts::FEW_ROWS;
-use super::quarantine::{Replacing, failed_expectation};
+use super::quarantine::{Quarantine, Replacing, failed_expectation};
 use super::scope::Scope;
 use super::target::{Target, Work};
-use super::write::Rows;
+use super::write::{Outcome, Rows};
 use super::{Run, Step, TableReport, millis};
+
+/// Rows that were computed and written, and belong to no table yet.
+struct Computed {
+    scope: Scope,
+    removal: Removal,
+    outcome: Outcome,
+    quarantine: Quarantine,
+    report: TableReport,
+}
 
 impl Run {
     /// Brings the table of `model` up to date, when there is room on `cores`; notes in `built` what
@@ -34,29 +43,35 @@ impl Run {
         let started = Instant::now();
         let target = self.target(model).await?;
         let work = self.work(&target).await?;
+        let uses = self.uses_for(&work, &target).await?;
         let begun = millis(started);
         let Some(room) = self.room_for(&work, &target, cores).await else { return Ok(()) };
         let started = Instant::now();
-        let table = self.bring_up(&target, work, built).await?;
+        let table = self.bring_up(&target, work, &uses, room, built).await?;
         self.leave_at(&model.table, table.version, target.base).await?;
         built.table = Some(TableReport { milliseconds: begun + millis(started), ..table });
-        drop(room);
         Ok(())
+    }
+
+    /// What the model wants of each table that it reads, as far as that is worth the asking: with little
+    /// to do there is nothing to be saved by knowing.
+    async fn uses_for(&self, work: &Work, target: &Target<'_>) -> Result<HashMap<TableName, Use>> {
+        match work {
+            Work::Touched { uses, .. } => Ok(uses.clone()),
+            Work::Full { .. } if target.upstream_rows() >= FEW_ROWS => self.uses(target).await,
+            _ => Ok(HashMap::new()),
+        }
     }
 
     async fn bring_up(
         &self,
         target: &Target<'_>,
         work: Work,
+        uses: &HashMap<TableName, Use>,
+        room: SemaphorePermit<'_>,
         built: &mut Built,
     ) -> Result<TableReport> {
         let (mut strategy, mut reason) = work.how(target.model);
-        let uses = match &work {
-            Work::Touched { uses, .. } => uses.clone(),
-            // What can be saved by knowing is not worth the asking when there is little to do.
-            Work::Full { .. } if target.upstream_rows() >= FEW_ROWS => self.uses(target).await?,
-            _ => HashMap::new(),
-        };
         let scope = match &work {
             Work::Nothing => return Ok(target.report()),
             Work::Full { .. } => Some(Scope::full(target)?),
@@ -75,28 +90,37 @@ impl Run {
                 Scope::full(target)?
             }
         };
-        if scope.keys.as_ref().is_some_and(|keys| keys.count() == 0) {
-            return self.note_positions(target, scope.bytes_read).await;
+        let bytes_read = scope.bytes_read;
+        let computed = match &scope.keys {
+            Some(keys) if keys.count() == 0 => None,
+            _ => {
+                let how = TableReport { strategy, reason, ..target.report() };
+                self.compute(target, scope, uses, how, built).await?
+            }
+        };
+        // A commit keeps no core busy.
+        drop(room);
+        match computed {
+            Some(computed) => self.put_in_place(target, computed).await,
+            None => self.note_positions(target, bytes_read).await,
         }
-        let how = TableReport { strategy, reason, ..target.report() };
-        self.replace(target, scope, &uses, how, built).await
     }
 
-    /// Computes the rows within `scope` and puts them in place of those that they replace.
-    async fn replace(
+    /// Writes the rows within `scope` to files; nothing when all come out as they were.
+    async fn compute(
         &self,
         target: &Target<'_>,
         mut scope: Scope,
         uses: &HashMap<TableName, Use>,
         how: TableReport,
         built: &mut Built,
-    ) -> Result<TableReport> {
+    ) -> Result<Option<Computed>> {
         let model = target.model;
         let seen = Arc::new(AtomicU64::new(0));
         let rows = Arc::clone(&seen);
         self.progress.begin(Step::Build { table: model.table.clone(), rows });
         let Some((session, new)) = self.rows_to_write(target, &mut scope, uses).await? else {
-            return self.note_positions(target, scope.bytes_read).await;
+            return Ok(None);
         };
         let replaced = self.replaced(&session, target, &mut scope).await?;
         let kept = match &replaced.kept {
@@ -104,8 +128,7 @@ impl Run {
             None => None,
         };
         let is_spread = self.is_worth_spreading(target, &scope)?;
-        let rows = Rows { new: Some(new), kept, seen, is_spread };
-        let seen = Arc::clone(&rows.seen);
+        let rows = Rows { new: Some(new), kept, seen: Arc::clone(&seen), is_spread };
         let TableSpec { schema, partition_by, .. } = &target.spec;
         let judges = Arc::new(Judges::new(&session, model, &encoded(schema, partition_by))?);
         let mut quarantine = self.quarantine(&model.table)?;
@@ -115,7 +138,7 @@ impl Run {
         if let Some((expectation, rows)) = judges.broken() {
             return Err(failed_expectation(&model.table, expectation, rows));
         }
-        let mut report = TableReport {
+        let report = TableReport {
             rows_in: seen.load(Ordering::Relaxed),
             rows_landed: outcome.written.rows - outcome.kept,
             rows_quarantined: quarantine.rejected,
@@ -125,6 +148,12 @@ impl Run {
             bytes_written: outcome.written.bytes,
             ..how
         };
+        Ok(Some(Computed { scope, removal: replaced.removal, outcome, quarantine, report }))
+    }
+
+    /// Puts what was computed in the place of the rows that it replaces.
+    async fn put_in_place(&self, target: &Target<'_>, computed: Computed) -> Result<TableReport> {
+        let Computed { scope, removal, outcome, quarantine, mut report } = computed;
         let replacing = match (&scope.keys, scope.is_append) {
             (Some(keys), _) => Replacing::Keys(keys),
             (None, true) => Replacing::Nothing,
@@ -134,7 +163,7 @@ impl Run {
         let written = outcome.written.rows;
         let change = Change {
             adds: outcome.written.adds,
-            removal: replaced.removal,
+            removal,
             positions: target.positions(),
             notes: self.notes(&report),
             ..Change::default()

@@ -28,7 +28,7 @@ const SOURCE_COLUMNS: [&str; 3] = ["name", "source", "category"];
 pub struct Channels {
     rules: Vec<Rule>,
     sites: HashMap<String, Site>,
-    /// Changes when the files say something else.
+    /// Changes when the files say something else; comments and layout do not count.
     pub fingerprint: String,
 }
 
@@ -129,22 +129,22 @@ impl Channels {
     }
 
     fn read(rules: &TextFile, sources: &TextFile, problems: &mut Vec<Problem>) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        for file in [rules, sources] {
-            hasher.update(&(file.text.len() as u64).to_le_bytes()).update(file.text.as_bytes());
-        }
+        let rule_lines = lines(rules, RULE_COLUMNS, problems);
+        let source_lines = lines(sources, SOURCE_COLUMNS, problems);
+        let rule_cells = rule_lines.iter().flat_map(|(_, cells)| cells);
+        let source_cells = source_lines.iter().flat_map(|(_, cells)| cells);
         let mut channels = Self {
             rules: Vec::new(),
             sites: HashMap::new(),
-            fingerprint: hasher.finalize().to_hex().to_string(),
+            fingerprint: fingerprint(rule_cells.chain(source_cells)),
         };
-        for (line, cells) in lines(rules, RULE_COLUMNS, problems) {
+        for (line, cells) in rule_lines {
             match Rule::read(cells) {
                 Ok(rule) => channels.rules.push(rule),
                 Err(message) => problems.push(problem(rules, line, message)),
             }
         }
-        for (line, [name, source, category]) in lines(sources, SOURCE_COLUMNS, problems) {
+        for (line, [name, source, category]) in source_lines {
             let source = if source.is_empty() { name.clone() } else { source };
             let site = Site { source, category };
             if name.is_empty() || name != name.to_lowercase() {
@@ -254,6 +254,14 @@ fn lines<const N: usize>(
         }
     }
     lines
+}
+
+fn fingerprint<'a>(cells: impl Iterator<Item = &'a String>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for cell in cells {
+        hasher.update(&(cell.len() as u64).to_le_bytes()).update(cell.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
 }
 
 fn number(line: u64) -> usize {

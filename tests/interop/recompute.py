@@ -1,7 +1,7 @@
 """Recomputes what clickwatch makes of sessions and clicks, and compares it row for row.
 
-From silver.sessions, silver.visit_count, silver.final_cookies and silver.click_events of a lake,
-DuckDB and a little Python make every Gold table again, and silver.clicks and silver.click_sessions.
+From silver.sessions, silver.final_cookies and silver.click_events of a lake, DuckDB and a little Python
+make every Gold table again, and silver.visit_count, silver.clicks and silver.click_sessions.
 The definitions are the same, the formulations are not: nothing here comes from the project's SQL.
 The lake's table must have the same columns and each row as often, and its credits must add up.
 
@@ -46,6 +46,15 @@ def ranking(keys, known):
 
 # Made in this order: some read others of them in `mine`.
 WEB_TABLES = {
+    "silver.visit_count": """
+        SELECT user_id, try_cast(coalesce(sum(visit_count::HUGEINT), 0) AS BIGINT) AS visitor_count,
+            count(*) AS sessions, min(timestamp) AS first_seen_at, max(timestamp) AS last_seen_at,
+            count(DISTINCT session_date) AS active_days,
+            count(*) FILTER (conversion) AS conversions,
+            (max(session_date) - min(session_date)) / nullif(active_days - 1, 0)
+                AS avg_days_between
+        FROM silver.sessions GROUP BY user_id
+    """,
     "gold.utm_attribution": """
         SELECT session_date, platform, utm_medium, utm_campaign, channel,
             count(*) AS sessions, count(DISTINCT user_id) AS visitors,
@@ -69,7 +78,7 @@ WEB_TABLES = {
             count(DISTINCT user_id) FILTER (first_seen_at >= session_date) AS new_visitors,
             visitors - new_visitors AS known_visitors, count(*) AS sessions,
             returning_visitors / visitors AS returning_rate, known_visitors / visitors AS known_rate
-        FROM silver.sessions JOIN silver.visit_count USING (user_id) GROUP BY ALL
+        FROM silver.sessions JOIN mine.visit_count USING (user_id) GROUP BY ALL
     """,
     "gold.page_engagement": """
         SELECT session_date, page_path, count(*) AS sessions, count(DISTINCT user_id) AS visitors,
@@ -135,12 +144,13 @@ WEB_TABLES = {
         FROM told GROUP BY session_date
     """,
     "gold.cohort_activity": """
-        SELECT session_week, CAST(date_trunc('week', first_seen_at) AS DATE) AS cohort_week,
+        SELECT CAST(date_trunc('week', session_date) AS DATE) AS session_week,
+            CAST(date_trunc('week', first_seen_at) AS DATE) AS cohort_week,
             count(DISTINCT user_id) AS active_visitors
-        FROM silver.sessions JOIN silver.visit_count USING (user_id) GROUP BY ALL
+        FROM silver.sessions JOIN mine.visit_count USING (user_id) GROUP BY ALL
     """,
     "gold.visitor_cohorts": """
-        WITH ended AS (SELECT max(session_week) AS latest FROM silver.sessions),
+        WITH ended AS (SELECT max(session_week) AS latest FROM mine.cohort_activity),
         cohort AS (
             SELECT cohort_week, active_visitors AS visitors,
                 unnest(range(1 + (latest - cohort_week) // 7)) AS week_number,
@@ -153,18 +163,11 @@ WEB_TABLES = {
         FROM cohort c LEFT JOIN mine.cohort_activity a
             ON a.cohort_week = c.cohort_week AND a.session_week = c.week
     """,
-    "gold.user_activity": """
-        SELECT user_id, count(*) AS sessions, count(DISTINCT session_date) AS active_days,
-            count(*) FILTER (conversion) AS conversions,
-            sum(coalesce(engaged_seconds, 0)) AS total_time_spent,
-            min(session_date) AS first_seen_on, max(session_date) AS last_seen_on,
-            (last_seen_on - first_seen_on) / nullif(active_days - 1, 0) AS avg_days_between
-        FROM silver.sessions GROUP BY ALL
-    """,
     "gold.recency_frequency": """
-        SELECT (SELECT max(session_date) FROM silver.sessions) - last_seen_on AS recency_days,
+        SELECT (SELECT max(session_date) FROM silver.sessions) - CAST(last_seen_at AS DATE)
+                AS recency_days,
             least(sessions, 10) AS frequency, count(*) AS users, sum(conversions) AS conversions
-        FROM mine.user_activity GROUP BY ALL
+        FROM mine.visit_count GROUP BY ALL
     """,
 }
 CLICK_TABLES = {
@@ -213,7 +216,7 @@ UNPREDICTABLE = {"silver.click_sessions": ["session_id"]}
 # What is read, what is made of it before any table, and the tables.
 PIPELINES = [
     (
-        ("silver.sessions", "silver.visit_count", "silver.final_cookies"),
+        ("silver.sessions", "silver.final_cookies"),
         paths.prepare_sessions,
         WEB_TABLES,
     ),

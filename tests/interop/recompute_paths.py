@@ -51,9 +51,14 @@ JOURNEY = f"""
             ))[-touches:] AS channels
         FROM walked
     )
-    SELECT session_date, user_id, session_id, timestamp, number AS session_number,
-        since_last // 1000000 AS seconds_since_last,
-        coalesce(conversion, false) AS is_converting, touches,
+    SELECT session_date, CAST(date_trunc('week', timestamp) AS DATE) AS session_week, user_id,
+        session_id, timestamp, channel, source AS platform, medium, campaign,
+        coalesce(conversion, false) AS is_converting, number AS session_number,
+        min(session_date) OVER (PARTITION BY user_id) AS first_seen_on,
+        since_last // 1000000 AS seconds_since_last, touches,
+        1 + number - coalesce(list_position(list_transform(
+            list_reverse(channels), lambda channel: channel <> '{DIRECT}'
+        ), true), 1) AS last_non_direct,
         array_to_string(list_filter(
             channels, lambda channel, i: i = 1 OR channel <> channels[i - 1]
         ), '{SEPARATOR}') AS path

@@ -23,6 +23,7 @@ mod models;
 mod nasty;
 mod oracle;
 mod parts;
+mod rules;
 mod runs;
 mod support;
 #[cfg(unix)]

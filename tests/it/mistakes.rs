@@ -10,7 +10,7 @@ fn a_mistyped_column_is_named_with_file_line_and_nearest_name() {
     bench.edit("sql/silver/visit_count.sql", "CAST(visit_count AS", "CAST(visit_cuont AS");
     let ended = bench.command(&["run"]);
     assert_eq!(ended.code, 2);
-    assert!(ended.err.contains("sql/silver/visit_count.sql:4:"), "{}", ended.err);
+    assert!(ended.err.contains("sql/silver/visit_count.sql:8:"), "{}", ended.err);
     assert!(ended.err.contains("did you mean `visit_count`?"), "{}", ended.err);
     assert!(!bench.path("lake").exists(), "something was written");
 }
@@ -31,7 +31,7 @@ fn every_problem_of_every_file_comes_at_once() {
     let err = bench.command(&["run"]).err;
     for wanted in [
         "pipelines/web_traffic.toml:3:1: unknown key `schedul` (did you mean `schedule`?)",
-        "sql/silver/visit_count.sql:8: there is no table `silver.session` (did you mean `silver.sessions`?)",
+        "sql/silver/visit_count.sql:13: there is no table `silver.session` (did you mean `silver.sessions`?)",
         "sql/gold/conversions.sql:",
         "does not parse",
         "there is no column `device_typ` (did you mean `device_type`?)",

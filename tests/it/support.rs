@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The tables of the shipped models.
-pub(crate) const MODELS: [&str; 21] = [
+pub(crate) const MODELS: [&str; 20] = [
     "silver.sessions",
     "silver.final_cookies",
     "silver.visit_count",
@@ -30,7 +30,6 @@ pub(crate) const MODELS: [&str; 21] = [
     "gold.reconciliation",
     "gold.cohort_activity",
     "gold.visitor_cohorts",
-    "gold.user_activity",
     "gold.recency_frequency",
 ];
 

@@ -15,8 +15,8 @@ const FUNNEL: &str = "SELECT [CAST(session_date AS TEXT), channel, CAST(step AS 
 const COHORTS: &str = "SELECT [CAST(cohort_week AS TEXT), CAST(week_number AS TEXT), CAST(week AS TEXT), \
     CAST(visitors AS TEXT), CAST(active_visitors AS TEXT)] AS r FROM gold.visitor_cohorts";
 const ACTIVITY: &str = "SELECT [user_id, CAST(sessions AS TEXT), CAST(active_days AS TEXT), \
-    CAST(conversions AS TEXT), CAST(first_seen_on AS TEXT), CAST(last_seen_on AS TEXT)] AS r \
-    FROM gold.user_activity";
+    CAST(conversions AS TEXT), CAST(CAST(first_seen_at AS DATE) AS TEXT), \
+    CAST(CAST(last_seen_at AS DATE) AS TEXT)] AS r FROM silver.visit_count";
 const RECENCY: &str = "SELECT [CAST(recency_days AS TEXT), CAST(frequency AS TEXT), \
     CAST(users AS TEXT), CAST(conversions AS TEXT)] AS r FROM gold.recency_frequency";
 const CLAIMS: &str = "SELECT [CAST(session_date AS TEXT), CAST(conversions_only_claimed AS TEXT), \
@@ -29,7 +29,7 @@ pub(crate) fn expected(sessions: &[Session]) -> Vec<Expected> {
     vec![
         ("gold.funnel", FUNNEL, funnel(sessions)),
         ("gold.visitor_cohorts", COHORTS, cohorts(&users)),
-        ("gold.user_activity", ACTIVITY, activity(&users)),
+        ("silver.visit_count in full", ACTIVITY, activity(&users)),
         ("gold.recency_frequency", RECENCY, recency(&users)),
         ("gold.reconciliation", CLAIMS, claims(sessions)),
     ]

@@ -1,25 +1,27 @@
 //! `journeys(touches, lookback, most)`: for each touch of one visitor the way that led up to it.
 //!
-//! In: a list of STRUCT(time TIMESTAMP, id TEXT, channel TEXT, is_converting BOOLEAN) in any order, as
-//! `array_agg` gives it; an INTERVAL; a BIGINT. Out: a list of STRUCT(at, id, is_converting, number,
-//! seconds_since_last, touches, path) in the order of time, touches of one moment in the order of their
-//! ids. `number` counts the visitor's touches from 1; `touches` those that are no older than the
-//! lookback, this one included, of which at most the `most` newest count; `path` has their channels,
-//! oldest first, one after the other the same only once, with ` > ` between them. A touch without a
-//! time is none.
+//! In: a list of STRUCT(time TIMESTAMP, id TEXT, channel TEXT, is_direct BOOLEAN, …) in any order, as
+//! `array_agg` gives it; an INTERVAL; a BIGINT. Out: a list of STRUCT(touch, number, first_at,
+//! seconds_since_last, touches, last_non_direct, path) in the order of time, touches of one moment in the
+//! order of their ids. `touch` is the struct that went in; `number` counts the visitor's touches from 1,
+//! and `first_at` is the time of the first. `touches` counts those that are no older than the lookback,
+//! this one included, of which at most the `most` newest count; `path` has their channels, oldest first,
+//! one after the other the same only once, with ` > ` between them; `last_non_direct` is the number of
+//! the last of them that is not direct, of this one where all are. A touch without a time is none.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array as _, ArrayRef, AsArray as _, BooleanArray, BooleanBuilder, Int64Builder, ListArray,
-    StringArray, StringBuilder, StructArray, TimestampMicrosecondArray,
-    TimestampMicrosecondBuilder,
+    Array as _, ArrayRef, AsArray as _, BooleanArray, Int64Builder, ListArray, StringBuilder,
+    StringViewArray, StructArray, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
+    UInt64Array,
 };
 use arrow::buffer::OffsetBuffer;
-use arrow::compute::cast;
+use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type, TimeUnit};
-use datafusion::common::{Result, exec_err};
+use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
@@ -49,8 +51,11 @@ impl ScalarUDFImpl for Journeys {
         &self.signature
     }
 
-    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
-        Ok(DataType::List(item()))
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        match arguments.first() {
+            Some(DataType::List(touch)) => Ok(DataType::List(item(touch.data_type()))),
+            _ => plan_err!("journeys takes a list of touches"),
+        }
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -77,12 +82,10 @@ impl ScalarUDFImpl for Journeys {
             let most = usize::try_from(most.value(row)).unwrap_or(0).max(1);
             lengths.push(ways.add(&touches, &touches.in_order(range), lookback, most));
         }
-        let lists = ListArray::try_new(
-            item(),
-            OffsetBuffer::from_lengths(lengths),
-            Arc::new(ways.finish()?),
-            None,
-        )?;
+        let items = ways.finish(lists.values())?;
+        let item = item(lists.values().data_type());
+        let offsets = OffsetBuffer::from_lengths(lengths);
+        let lists = ListArray::try_new(item, offsets, Arc::new(items), None)?;
         Ok(ColumnarValue::Array(Arc::new(lists) as ArrayRef))
     }
 }
@@ -91,53 +94,50 @@ fn time() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
-fn fields() -> Fields {
+fn fields(touch: &DataType) -> Fields {
     let field = |name: &str, data_type: DataType| Field::new(name, data_type, true);
     Fields::from(vec![
-        field("at", time()),
-        field("id", DataType::Utf8),
-        field("is_converting", DataType::Boolean),
+        field("touch", touch.clone()),
         field("number", DataType::Int64),
+        field("first_at", time()),
         field("seconds_since_last", DataType::Int64),
         field("touches", DataType::Int64),
+        field("last_non_direct", DataType::Int64),
         field("path", DataType::Utf8),
     ])
 }
 
-fn item() -> FieldRef {
-    Arc::new(Field::new("item", DataType::Struct(fields()), true))
+fn item(touch: &DataType) -> FieldRef {
+    Arc::new(Field::new("item", DataType::Struct(fields(touch)), true))
 }
 
 /// All touches of a batch of visitors.
 struct Touches {
     times: TimestampMicrosecondArray,
-    ids: StringArray,
-    channels: StringArray,
-    converting: BooleanArray,
+    ids: StringViewArray,
+    channels: StringViewArray,
+    direct: BooleanArray,
 }
 
 impl Touches {
     fn of(items: &ArrayRef) -> Result<Self> {
         let columns = items.as_struct_opt().map(StructArray::columns);
-        let Some([times, ids, channels, converting]) = columns else {
+        let Some([times, ids, channels, direct, ..]) = columns else {
             return exec_err!(
-                "a touch is a STRUCT of time, id, channel and is_converting, not {}",
+                "a touch is a STRUCT of time, id, channel, is_direct and more, not {}",
                 items.data_type()
             );
         };
-        let text = |column: &ArrayRef| {
-            Ok::<_, arrow::error::ArrowError>(cast(column, &DataType::Utf8)?.as_string().clone())
-        };
         Ok(Self {
             times: cast(times, &time())?.as_primitive().clone(),
-            ids: text(ids)?,
-            channels: text(channels)?,
-            converting: cast(converting, &DataType::Boolean)?.as_boolean().clone(),
+            ids: cast(ids, &DataType::Utf8View)?.as_string_view().clone(),
+            channels: cast(channels, &DataType::Utf8View)?.as_string_view().clone(),
+            direct: cast(direct, &DataType::Boolean)?.as_boolean().clone(),
         })
     }
 
     /// Those of `range` that have a time, by time and id.
-    fn in_order(&self, range: std::ops::Range<usize>) -> Vec<usize> {
+    fn in_order(&self, range: Range<usize>) -> Vec<usize> {
         let mut order: Vec<_> = range.filter(|index| self.times.is_valid(*index)).collect();
         order.sort_by(|left, right| self.compare(*left, *right));
         order
@@ -145,23 +145,27 @@ impl Touches {
 
     fn compare(&self, left: usize, right: usize) -> Ordering {
         let id = |index: usize| self.ids.is_valid(index).then(|| self.ids.value(index));
-        self.times.value(left).cmp(&self.times.value(right)).then(id(left).cmp(&id(right)))
+        self.times.value(left).cmp(&self.times.value(right)).then_with(|| id(left).cmp(&id(right)))
     }
 
     fn channel(&self, index: usize) -> &str {
         if self.channels.is_valid(index) { self.channels.value(index) } else { "" }
+    }
+
+    fn is_direct(&self, index: usize) -> bool {
+        self.direct.is_valid(index) && self.direct.value(index)
     }
 }
 
 /// The result under construction.
 #[derive(Default)]
 struct Ways {
-    times: TimestampMicrosecondBuilder,
-    ids: StringBuilder,
-    converting: BooleanBuilder,
+    indices: Vec<u64>,
     numbers: Int64Builder,
+    firsts: TimestampMicrosecondBuilder,
     pauses: Int64Builder,
     touches: Int64Builder,
+    non_direct: Int64Builder,
     paths: StringBuilder,
     path: String,
 }
@@ -170,53 +174,59 @@ impl Ways {
     /// Adds the ways of one visitor, whose touches are given in `order`; gives how many.
     fn add(&mut self, all: &Touches, order: &[usize], lookback: i64, most: usize) -> usize {
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        let mut first = 0;
+        let time = |place: usize| order.get(place).map(|touch| all.times.value(*touch));
+        let mut start = 0;
+        let mut non_direct = None;
         for (place, &touch) in order.iter().enumerate() {
             let at = all.times.value(touch);
-            let is_older = |place: usize| {
-                order
-                    .get(place)
-                    .is_some_and(|other| all.times.value(*other) < at.saturating_sub(lookback))
-            };
-            while is_older(first) || place - first >= most {
-                first += 1;
+            while time(start).is_some_and(|time| time < at.saturating_sub(lookback))
+                || place - start >= most
+            {
+                start += 1;
             }
-            let way = order.get(first..=place).unwrap_or_default();
-            self.path.clear();
-            let mut last = None;
-            for channel in way.iter().map(|touch| all.channel(*touch)) {
-                if last.is_some_and(|last| last != channel) {
-                    self.path.push_str(ARROW);
-                }
-                if last != Some(channel) {
-                    self.path.push_str(channel);
-                }
-                last = Some(channel);
+            if !all.is_direct(touch) {
+                non_direct = Some(place);
             }
-            let before = place.checked_sub(1).and_then(|before| order.get(before));
-            self.times.append_value(at);
-            self.ids.append_option(all.ids.is_valid(touch).then(|| all.ids.value(touch)));
-            self.converting
-                .append_option(all.converting.is_valid(touch).then(|| all.converting.value(touch)));
+            let last = non_direct.filter(|last| *last >= start).unwrap_or(place);
+            let way = order.get(start..=place).unwrap_or_default();
+            self.write_path(way.iter().map(|touch| all.channel(*touch)));
+            let before = place.checked_sub(1).and_then(time);
+            self.indices.push(touch as u64);
             self.numbers.append_value(count(place + 1));
-            let pause = before.map(|before| (at - all.times.value(*before)) / 1_000_000);
-            self.pauses.append_option(pause);
+            self.firsts.append_option(time(0));
+            self.pauses.append_option(before.map(|before| (at - before) / 1_000_000));
             self.touches.append_value(count(way.len()));
+            self.non_direct.append_value(count(last + 1));
             self.paths.append_value(&self.path);
         }
         order.len()
     }
 
-    fn finish(mut self) -> Result<StructArray> {
+    fn write_path<'a>(&mut self, channels: impl Iterator<Item = &'a str>) {
+        self.path.clear();
+        let mut last = None;
+        for channel in channels {
+            if last == Some(channel) {
+                continue;
+            }
+            if last.is_some() {
+                self.path.push_str(ARROW);
+            }
+            self.path.push_str(channel);
+            last = Some(channel);
+        }
+    }
+
+    fn finish(mut self, touches: &ArrayRef) -> Result<StructArray> {
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.times.finish().with_timezone("UTC")),
-            Arc::new(self.ids.finish()),
-            Arc::new(self.converting.finish()),
+            take(touches, &UInt64Array::from(self.indices), None)?,
             Arc::new(self.numbers.finish()),
+            Arc::new(self.firsts.finish().with_timezone("UTC")),
             Arc::new(self.pauses.finish()),
             Arc::new(self.touches.finish()),
+            Arc::new(self.non_direct.finish()),
             Arc::new(self.paths.finish()),
         ];
-        Ok(StructArray::try_new(fields(), columns, None)?)
+        Ok(StructArray::try_new(fields(touches.data_type()), columns, None)?)
     }
 }

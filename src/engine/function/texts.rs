@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array as _, ArrayRef, AsArray as _, NullBufferBuilder, StringBuilder, StructArray,
+    Array as _, ArrayRef, AsArray as _, NullBufferBuilder, StringViewBuilder, StructArray,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields};
@@ -12,7 +12,7 @@ use datafusion::common::{Result, exec_err};
 
 /// The STRUCT of texts with these fields.
 pub(super) fn fields<const N: usize>(names: [&str; N]) -> Fields {
-    names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect()
+    names.iter().map(|name| Field::new(*name, DataType::Utf8View, true)).collect()
 }
 
 /// The STRUCTs of `names` that `compute` gives for the text of each row, NULL where it gives none.
@@ -22,11 +22,11 @@ pub(super) fn structs<const N: usize>(
     compute: impl Fn(&str) -> Option<[Option<String>; N]>,
 ) -> Result<ArrayRef> {
     let [texts] = arguments else { return exec_err!("one text is wanted") };
-    let texts = cast(texts, &DataType::Utf8)?;
+    let texts = cast(texts, &DataType::Utf8View)?;
     let mut known = HashMap::new();
-    let mut columns = [(); N].map(|()| StringBuilder::new());
+    let mut columns = [(); N].map(|()| StringViewBuilder::new());
     let mut nulls = NullBufferBuilder::new(texts.len());
-    for text in texts.as_string::<i32>() {
+    for text in texts.as_string_view() {
         let values =
             text.and_then(|text| known.entry(text).or_insert_with(|| compute(text)).as_ref());
         nulls.append(values.is_some());

@@ -15,10 +15,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use arrow::array::{Array as _, ArrayRef, StringArray, StringBuilder, StructArray};
+use arrow::array::{
+    Array as _, ArrayRef, AsArray as _, StringViewArray, StringViewBuilder, StructArray,
+    new_null_array,
+};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use datafusion::common::cast::as_string_array;
 use datafusion::common::exec_err;
 use datafusion::common::hash_utils::{RandomState, create_hashes};
 use datafusion::logical_expr::{
@@ -111,7 +113,7 @@ impl ScalarUDFImpl for Touch {
     }
 
     fn return_type(&self, _arguments: &[DataType]) -> datafusion::common::Result<DataType> {
-        Ok(if self.is_whole { DataType::Struct(texts::fields(PARTS)) } else { DataType::Utf8 })
+        Ok(if self.is_whole { DataType::Struct(texts::fields(PARTS)) } else { DataType::Utf8View })
     }
 
     fn invoke_with_args(
@@ -121,23 +123,25 @@ impl ScalarUDFImpl for Touch {
         let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
         let mut columns = arrays
             .iter()
-            .map(|array| Ok(cast(array, &DataType::Utf8)?))
+            .map(|array| Ok(cast(array, &DataType::Utf8View)?))
             .collect::<datafusion::common::Result<Vec<ArrayRef>>>()?;
         match columns.as_mut_slice() {
-            [_, _, _, _] => columns.push(Arc::new(StringArray::new_null(arguments.number_rows))),
+            [_, _, _, _] => {
+                columns.push(new_null_array(&DataType::Utf8View, arguments.number_rows))
+            }
             // Pages differ much more than what they say about campaigns.
-            [.., url] => *url = Arc::new(with_campaign(as_string_array(url)?)),
+            [.., url] => *url = Arc::new(with_campaign(url.as_string_view())),
             [] => {}
         }
         let [source, medium, campaign, referrer, url] = columns.as_slice() else {
             return exec_err!("{} takes source, medium, campaign, referrer and url", self.name());
         };
         let claims = [
-            as_string_array(source)?,
-            as_string_array(medium)?,
-            as_string_array(campaign)?,
-            as_string_array(referrer)?,
-            as_string_array(url)?,
+            source.as_string_view(),
+            medium.as_string_view(),
+            campaign.as_string_view(),
+            referrer.as_string_view(),
+            url.as_string_view(),
         ];
         let mut hashes = vec![0; source.len()];
         create_hashes(&columns, &RandomState::with_seed(0), &mut hashes)?;
@@ -161,23 +165,25 @@ impl ScalarUDFImpl for Touch {
 }
 
 /// The URLs that say something about a campaign.
-fn with_campaign(urls: &StringArray) -> StringArray {
+fn with_campaign(urls: &StringViewArray) -> StringViewArray {
     let says = |url: &&str| ["utm_", "clid=", "braid="].iter().any(|part| url.contains(part));
     urls.iter().map(|url| url.filter(says)).collect()
 }
 
-fn claim_the_same(columns: [&StringArray; 5], left: usize, right: usize) -> bool {
+fn claim_the_same(columns: [&StringViewArray; 5], left: usize, right: usize) -> bool {
     columns.iter().all(|column| {
         column.is_null(left) == column.is_null(right) && column.value(left) == column.value(right)
     })
 }
 
 /// The result under construction: all parts, or the last alone.
-struct Columns(Vec<StringBuilder>);
+struct Columns(Vec<StringViewBuilder>);
 
 impl Columns {
     fn new(is_whole: bool) -> Self {
-        Self((0..if is_whole { PARTS.len() } else { 1 }).map(|_| StringBuilder::new()).collect())
+        Self(
+            (0..if is_whole { PARTS.len() } else { 1 }).map(|_| StringViewBuilder::new()).collect(),
+        )
     }
 
     fn add(&mut self, touched: &[Option<String>; 5]) {
