@@ -55,6 +55,11 @@ impl DataFile {
         }
     }
 
+    /// Whether both are the same file of a table.
+    pub fn is(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+
     /// Nothing when the log does not say enough about a removed file to read it again.
     pub(super) fn of_remove(remove: &Remove) -> Option<Self> {
         Some(Self {

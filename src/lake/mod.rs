@@ -15,8 +15,9 @@ mod schema;
 mod sink;
 mod snapshot;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
@@ -35,10 +36,14 @@ pub use schema::{encoded, storable, to_stored};
 pub use sink::{Sink, Written};
 pub use snapshot::{FILE_NUMBER, HistoryEntry, Snapshot};
 
+use scan::Footers;
+
 /// A root under which tables lie at `<layer>/<table>`.
 #[derive(Clone, Debug)]
 pub struct Lake {
     root: Url,
+    /// What was read before of the files of each table.
+    footers: Arc<Mutex<HashMap<TableName, Footers>>>,
 }
 
 /// What a table should look like.
@@ -97,7 +102,12 @@ impl Lake {
             Url::from_directory_path(&path)
                 .map_err(|()| invalid("this is no directory for a lake"))?
         };
-        Ok(Self { root })
+        Ok(Self { root, footers: Arc::default() })
+    }
+
+    fn footers_of(&self, table: &TableName) -> Footers {
+        let mut footers = self.footers.lock().unwrap_or_else(PoisonError::into_inner);
+        footers.entry(table.clone()).or_default().clone()
     }
 
     /// The root as users wrote or would write it.
@@ -137,7 +147,7 @@ impl Lake {
         };
         match builder.load().await {
             Ok(loaded) => {
-                let snapshot = Snapshot::new(table.clone(), loaded)?;
+                let snapshot = Snapshot::new(table.clone(), loaded, self.footers_of(table))?;
                 snapshot.check_readable(at)?;
                 Ok(Some(snapshot))
             }

@@ -30,7 +30,7 @@ use super::{DataFile, FILE_NUMBER, Snapshot};
 
 /// How many bytes at the end of a file are read at once in the hope of its whole footer.
 const FOOTER_HINT: usize = 64 << 10;
-/// How many bytes of footers a scan remembers.
+/// How many bytes of footers of one table are remembered.
 const FOOTERS: usize = 16 << 20;
 
 /// A snapshot that queries can scan.
@@ -44,9 +44,24 @@ pub(super) struct DeltaScan {
     statistics: Statistics,
     store: Arc<dyn ObjectStore>,
     store_url: ObjectStoreUrl,
-    /// The footers of files that were read before. Each scan has its own: within a table no two
-    /// files have the same name.
-    footers: Arc<FileMetadataCache>,
+    footers: Footers,
+}
+
+/// The footers of a table's files that were read before: a run reads most files several times. Files
+/// never change, and no two of a table ever have the same name.
+#[derive(Clone)]
+pub(super) struct Footers(Arc<FileMetadataCache>);
+
+impl std::fmt::Debug for Footers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Footers")
+    }
+}
+
+impl Default for Footers {
+    fn default() -> Self {
+        Self(Arc::new(DefaultCache::new(FOOTERS)))
+    }
 }
 
 impl std::fmt::Debug for DeltaScan {
@@ -105,7 +120,7 @@ impl DeltaScan {
             files,
             store: log_store.object_store(None),
             store_url: store_url(snapshot)?,
-            footers: Arc::new(DefaultCache::new(FOOTERS)),
+            footers: snapshot.footers.clone(),
         })
     }
 }
@@ -163,7 +178,7 @@ impl TableProvider for DeltaScan {
         session
             .runtime_env()
             .register_object_store(self.store_url.as_ref(), Arc::clone(&self.store));
-        let (store, footers) = (Arc::clone(&self.store), Arc::clone(&self.footers));
+        let (store, footers) = (Arc::clone(&self.store), Arc::clone(&self.footers.0));
         let source = ParquetSource::new(self.table_schema.clone())
             .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(
                 store, footers,

@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::name::TableName;
 use crate::runtime::Timestamp;
 
-use super::scan::DeltaScan;
+use super::scan::{DeltaScan, Footers};
 use super::{At, DataFile, Wanted, delta_error, encoded};
 
 /// The key under which a table remembers what made it.
@@ -29,6 +29,7 @@ pub struct Snapshot {
     pub(super) name: TableName,
     pub(super) table: DeltaTable,
     schema: SchemaRef,
+    pub(super) footers: Footers,
 }
 
 /// One commit of a table.
@@ -45,7 +46,7 @@ pub struct HistoryEntry {
 }
 
 impl Snapshot {
-    pub(super) fn new(name: TableName, table: DeltaTable) -> Result<Self> {
+    pub(super) fn new(name: TableName, table: DeltaTable, footers: Footers) -> Result<Self> {
         let state = table.snapshot().map_err(|e| delta_error("cannot read the table", &name, e))?;
         let schema: Schema = state.schema().as_ref().try_into_arrow().map_err(|e| {
             Error::new(Kind::Invalid, "the table has columns that cannot be read")
@@ -58,7 +59,7 @@ impl Snapshot {
             .iter()
             .map(|field| Field::new(field.name(), field.data_type().clone(), field.is_nullable()))
             .collect();
-        Ok(Self { name, table, schema: Arc::new(Schema::new(fields)) })
+        Ok(Self { name, table, schema: Arc::new(Schema::new(fields)), footers })
     }
 
     /// Refuses tables that plain Parquet readers would misread, and times before the first commit.

@@ -50,7 +50,8 @@ pub use verify::{Difference, Finding, Scrutiny, unclean};
 
 use select::Selection;
 
-/// Everything that the steps of one pipeline's run share.
+/// Everything that the steps of one pipeline's run share. A clone is the same run.
+#[derive(Clone)]
 pub struct Run {
     /// Names this run in all records of it.
     pub id: String,
@@ -72,10 +73,10 @@ pub struct Run {
     /// What was published when the run began.
     epoch: Epoch,
     /// What the run has made or looked at.
-    states: Mutex<HashMap<TableName, Snapshot>>,
+    states: Arc<Mutex<HashMap<TableName, Snapshot>>>,
     /// Held while the quarantine is committed to: what one model takes out of it and what another
     /// adds would else be a conflict of the run with itself.
-    quarantining: tokio::sync::Mutex<()>,
+    quarantining: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Run {
@@ -97,7 +98,7 @@ impl Run {
     /// Forgets what it has seen; `epoch` is what is published by now.
     fn forget(&mut self, epoch: Epoch) {
         self.epoch = epoch;
-        self.states = Mutex::default();
+        self.states = Arc::default();
     }
 
     async fn steps(

@@ -1,12 +1,13 @@
 //! The models of a pipeline, each when what it reads is there.
 
-use std::collections::HashSet;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::JoinSet;
 
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::lake::extent;
 use crate::name::TableName;
 use crate::project::Model;
@@ -15,7 +16,7 @@ use super::target::{Target, Work};
 use super::{ExpectationReport, PipelineReport, Run, TableReport};
 
 /// Work on fewer bytes of new files does not keep all cores busy.
-const LIGHT_BYTES: u64 = 8 << 20;
+const LIGHT_BYTES: u64 = 16 << 20;
 /// So many models are built beside each other at most: each may hold keys in memory.
 const MOST_AT_ONCE: usize = 4;
 
@@ -30,31 +31,41 @@ pub(super) struct Built {
 
 impl Run {
     /// Brings the tables of `models`, which are in an order in which they can be built, up to date.
-    /// Those with little to do are built beside each other. After an error no other is begun.
+    /// Those with little to do are built beside each other, first what most others wait for. After an
+    /// error no other is begun.
     pub(super) async fn build_all(
         &self,
         models: &[&Model],
         report: &mut PipelineReport,
     ) -> Result<()> {
-        let cores = Semaphore::new(self.models_at_once());
+        let room = Arc::new(Semaphore::new(self.models_at_once()));
+        let chains = chains(models);
         let mut waiting = models.to_vec();
         let mut unbuilt: HashSet<&TableName> = models.iter().map(|model| &model.table).collect();
-        let mut running = FuturesUnordered::new();
+        // Each is a task of its own, since planning keeps a core busy too. Dropping the set ends them.
+        let mut running = JoinSet::new();
         let (mut done, mut result) = (Vec::new(), Ok(()));
         loop {
             if result.is_ok() {
                 let is_ready =
                     |model: &&Model| model.reads.iter().all(|one| !unbuilt.contains(one));
-                let (ready, others) = waiting.into_iter().partition::<Vec<_>, _>(is_ready);
+                let (mut ready, others) = waiting.into_iter().partition::<Vec<_>, _>(is_ready);
                 waiting = others;
-                running.extend(ready.into_iter().map(|model| self.build_one(model, &cores)));
+                ready.sort_by_key(|model| Reverse(chains.get(&model.table).copied()));
+                for model in ready {
+                    let (run, model, room) = (self.clone(), model.clone(), Arc::clone(&room));
+                    running.spawn(async move { run.build_one(model, &room).await });
+                }
             }
-            let Some((model, built, outcome)) = running.next().await else { break };
-            unbuilt.remove(&model.table);
-            done.push((&model.table, built));
+            let Some(ended) = running.join_next().await else { break };
+            let (table, built, outcome) = ended.map_err(|e| {
+                Error::new(Kind::Bug, "the building of a model ended by itself").because(e)
+            })?;
+            unbuilt.remove(&table);
+            done.push((table, built));
             if outcome.is_err() {
                 // Whoever waits for room goes home.
-                cores.close();
+                room.close();
             }
             result = result.and(outcome);
         }
@@ -67,22 +78,18 @@ impl Run {
         result
     }
 
-    async fn build_one<'a>(
-        &self,
-        model: &'a Model,
-        cores: &Semaphore,
-    ) -> (&'a Model, Built, Result<()>) {
+    async fn build_one(&self, model: Model, room: &Semaphore) -> (TableName, Built, Result<()>) {
         let mut built = Built::default();
-        let outcome = self.build(model, cores, &mut built).await;
+        let outcome = self.build(&model, room, &mut built).await;
         let outcome =
             outcome.map_err(|e| match e.places().iter().any(|(key, _)| *key == "table") {
                 true => e,
                 false => e.at("table", &model.table),
             });
-        (model, built, outcome)
+        (model.table, built, outcome)
     }
 
-    /// Waits until there is room for `work`: light work takes one core, the rest all of them. Nothing
+    /// Waits until there is room for `work`: light work takes one place, the rest all of them. Nothing
     /// when no work is to be begun any more.
     pub(super) async fn room_for<'a>(
         &self,
@@ -102,7 +109,22 @@ impl Run {
         cores.acquire_many(u32::try_from(wanted).unwrap_or(1)).await.ok()
     }
 
+    /// One more than there are cores, since each waits for storage now and then.
     fn models_at_once(&self) -> usize {
-        self.engine.cores().clamp(1, MOST_AT_ONCE)
+        (self.engine.cores() + 1).clamp(1, MOST_AT_ONCE)
     }
+}
+
+/// For each table how long the longest chain of models is that wait for it, one after the other.
+fn chains(models: &[&Model]) -> HashMap<TableName, usize> {
+    let mut chains: HashMap<TableName, usize> = HashMap::new();
+    // Who reads a table stands behind it.
+    for model in models.iter().rev() {
+        let own = chains.get(&model.table).copied().unwrap_or(0);
+        for read in &model.reads {
+            let chain = chains.entry(read.clone()).or_default();
+            *chain = (*chain).max(own + 1);
+        }
+    }
+    chains
 }

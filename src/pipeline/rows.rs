@@ -30,7 +30,7 @@ impl Run {
         scope: &mut Scope,
         uses: &HashMap<TableName, Use>,
     ) -> Result<Option<(Session, New)>> {
-        let Some(different) = self.different(target, scope).await? else {
+        let Some(different) = self.different(target, scope, uses).await? else {
             return self.new_rows(target, scope, uses).await.map(Some);
         };
         if different.partitions.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::engine::{Checked, Engine, check};
@@ -150,8 +150,8 @@ impl Runner {
             selection: Selection::default(),
             refresh: Refresh::default(),
             epoch: Epoch::read(&self.engine, &self.lake, None).await?,
-            states: Mutex::default(),
-            quarantining: tokio::sync::Mutex::default(),
+            states: Arc::default(),
+            quarantining: Arc::default(),
         })
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Scope {
     is_new: bool,
     /// Whether the rows of the model are added and nothing is replaced.
     pub is_append: bool,
+    /// What happened upstream, for the keys that are touched by it.
+    pub changed: Vec<Changed>,
     /// The partitions in which anything is replaced; nothing when it may be all of them.
     pub within: Option<BTreeSet<String>>,
     /// Bytes of the files that are opened.
@@ -207,6 +209,7 @@ impl Run {
             }
         }
         scope.keys = Some(keys);
+        scope.changed = changed.to_vec();
         Ok(Some(scope))
     }
 

@@ -2,23 +2,28 @@
 //!
 //! What a user does today touches the user, and with that all that he ever did. Most of it comes out as
 //! it was: a way that led to an earlier day does not change by what comes after it. Where a table is
-//! separated by a column that is no key, its new rows are therefore computed first and compared with the
-//! old ones of the same keys, partition by partition, and only partitions that differ are written.
+//! separated by a column that is no key, the model is therefore run twice over the upstream rows of the
+//! touched keys, which are held in memory: as they are, and as they were when the table was built. Only
+//! partitions in which the two differ are written. What the table holds needs not be read for that: it
+//! is what the model gave for the rows as they were.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use datafusion::catalog::{CatalogProvider, TableProvider};
+use datafusion::common::ScalarValue;
 use datafusion::datasource::MemTable;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, cast, ident, lit};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::TryStreamExt as _;
 
-use crate::engine::{Keys, Session, engine_error};
+use crate::engine::{Keys, Reach, Session, Tables, Use, engine_error};
 use crate::error::{Error, Kind, Result};
 use crate::lake::{DataFile, Snapshot, encoded, to_stored};
+use crate::name::TableName;
 use crate::project::Strategy;
 
 use super::Run;
@@ -36,70 +41,136 @@ pub(super) struct Different {
     pub rows: Arc<dyn ExecutionPlan>,
 }
 
+/// The upstream rows of the touched keys.
+struct Held {
+    now: Arc<dyn CatalogProvider>,
+    before: Arc<dyn CatalogProvider>,
+}
+
+/// Rows of one table, all of whose columns can be named, though only those are there that matter.
+struct Rows {
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+}
+
 impl Run {
     /// The partitions of the table in which the rows of the touched keys come out differently. Nothing
-    /// when the table is not of that kind, or its new rows are too many to be held.
+    /// when the table is not of that kind, or its rows are too many to be held.
     pub(super) async fn different(
         &self,
         target: &Target<'_>,
         scope: &Scope,
+        uses: &HashMap<TableName, Use>,
     ) -> Result<Option<Different>> {
-        let (Some(base), Some(keys)) = (&target.base, &scope.keys) else { return Ok(None) };
+        let Some(base) = &target.base else { return Ok(None) };
         if !may_stay(target) || base.partition_by() != target.spec.partition_by {
             return Ok(None);
         }
-        let session = self.engine.session(scope.catalog());
-        let plan = scope.among_keys(&session, target.rows(&session).await?, target)?;
-        let Some((new, rows)) = self.total_of(target, &session, &plan, true).await? else {
-            return Ok(None);
-        };
-        let (old, _) = self.old_total(target, &session, base, keys).await?;
-        let empty = Total::default();
-        let is_different = |name: &&String| {
-            let of = |parts: &'_ BTreeMap<String, Total>| {
-                parts.get(*name).cloned().unwrap_or_else(|| empty.clone())
-            };
-            !of(&new).equals(&of(&old))
+        let Some(held) = self.held(target, scope, uses).await? else { return Ok(None) };
+        let before = self.engine.session(held.before);
+        let session = self.engine.session(held.now);
+        let old = self.total_of(target, scope, &before, false).await?;
+        let new = self.total_of(target, scope, &session, true).await?;
+        let (Some((old, _)), Some((new, rows))) = (old, new) else { return Ok(None) };
+        let is_different = |name: &&String| match (new.get(*name), old.get(*name)) {
+            (Some(new), Some(old)) => !new.equals(old),
+            _ => true,
         };
         let names: BTreeSet<&String> = new.keys().chain(old.keys()).collect();
         let partitions = names.into_iter().filter(is_different).cloned().collect();
         let own = &target.spec.partition_by;
         let rows = rows.iter().map(|batch| rows_of(&partitions, batch, own));
         let rows = rows.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        let schema = encoded(&target.spec.schema, own);
-        let table = MemTable::try_new(schema, vec![rows])
-            .map_err(|e| engine_error("cannot hold the rows that differ", e))?;
-        let rows = session.table(Arc::new(table))?.into_unoptimized_plan();
+        let table = in_memory(encoded(&target.spec.schema, own), rows)?;
+        let rows = session.table(table)?.into_unoptimized_plan();
         let rows = session.physical(&rows).await?;
         Ok(Some(Different { partitions, session, rows }))
     }
 
-    async fn old_total(
+    /// The upstream rows of the touched keys as they are and as they were; nothing when a table does not
+    /// hold the keys, or they are too many.
+    async fn held(
         &self,
         target: &Target<'_>,
-        session: &Session,
-        base: &Snapshot,
-        keys: &Keys,
-    ) -> Result<(BTreeMap<String, Total>, Vec<RecordBatch>)> {
-        let model = target.model;
-        let files = base.files_where(&keys.wanted(&model.by, &base.partition_by())?)?;
-        let rows = session.table(base.view_provider_of(&files)?)?.into_unoptimized_plan();
-        let rows = keys.among(session, rows, &model.by)?;
-        Ok(self.total_of(target, session, &rows, false).await?.unwrap_or_default())
+        scope: &Scope,
+        uses: &HashMap<TableName, Use>,
+    ) -> Result<Option<Held>> {
+        let Some(keys) = &scope.keys else { return Ok(None) };
+        let (mut now, mut before) = (Tables::default(), Tables::default());
+        let mut room = self.memory.for_keys();
+        for (index, upstream) in target.upstream.iter().enumerate() {
+            let usage = uses.get(upstream.name());
+            let Some(Use { reach: Reach::Keyed(columns), columns: read, .. }) = usage else {
+                return Ok(None);
+            };
+            let changes = scope.changed.iter().find(|(changed, _)| *changed == index);
+            let changes = changes.map(|(_, changes)| changes.clone()).unwrap_or_default();
+            let files = upstream.files_where(&keys.wanted(columns, &upstream.partition_by())?)?;
+            let (came, stayed): (Vec<_>, Vec<_>) =
+                files.into_iter().partition(|file| changes.added.iter().any(|one| one.is(file)));
+            let wanted = Wish { keys, columns, read };
+            let mut parts = Vec::with_capacity(3);
+            for files in [&stayed, &came, &changes.removed] {
+                match self.rows_held(upstream, files, &wanted, &mut room).await? {
+                    Some(rows) => parts.push(rows),
+                    None => return Ok(None),
+                }
+            }
+            let [stayed, came, went] = parts.as_slice() else { continue };
+            let name = upstream.name();
+            now.add(name.clone(), table_of(&[stayed, came])?);
+            before.add(name.clone(), table_of(&[stayed, went])?);
+        }
+        Ok(Some(Held { now: now.into_catalog(), before: before.into_catalog() }))
     }
 
-    /// What the rows of `plan` come to in each partition, and these rows, if they are to be held;
-    /// nothing when that is too much.
+    async fn rows_held(
+        &self,
+        upstream: &Snapshot,
+        files: &[DataFile],
+        wanted: &Wish<'_>,
+        room: &mut usize,
+    ) -> Result<Option<Rows>> {
+        let what = "cannot hold the rows of touched keys";
+        let session = self.engine.session(Tables::default().into_catalog());
+        let rows = session.table(upstream.view_provider_of(files)?)?.into_unoptimized_plan();
+        let rows = wanted.keys.among(&session, rows, wanted.columns)?;
+        let columns = rows.schema().fields().iter().map(|field| {
+            let name = field.name();
+            match wanted.read.contains(name) {
+                true => ident(name),
+                false => cast(lit(ScalarValue::Null), field.data_type().clone()).alias(name),
+            }
+        });
+        let columns: Vec<Expr> = columns.collect();
+        let rows = session.frame(rows).select(columns).map_err(|e| engine_error(what, e))?;
+        let schema: SchemaRef = Arc::new(rows.schema().as_arrow().clone());
+        let plan = session.physical(&rows.into_unoptimized_plan()).await?;
+        let mut stream = session.execute_all(plan)?;
+        let mut batches = Vec::new();
+        while let Some(batch) = stream.try_next().await.map_err(|e| engine_error(what, e))? {
+            let Some(left) = room.checked_sub(batch.get_array_memory_size()) else {
+                return Ok(None);
+            };
+            *room = left;
+            batches.push(batch);
+        }
+        Ok(Some(Rows { schema, batches }))
+    }
+
+    /// What the model's rows of the touched keys come to in each partition, and these rows, if they are
+    /// to be held; nothing when that is too much.
     async fn total_of(
         &self,
         target: &Target<'_>,
+        scope: &Scope,
         session: &Session,
-        plan: &LogicalPlan,
         holds: bool,
     ) -> Result<Option<(BTreeMap<String, Total>, Vec<RecordBatch>)>> {
+        let plan = scope.among_keys(session, target.rows(session).await?, target)?;
         let own = &target.spec.partition_by;
         let schema = encoded(&target.spec.schema, own);
-        let mut stream = session.execute_all(session.physical(plan).await?)?;
+        let mut stream = session.execute_all(session.physical(&plan).await?)?;
         let (mut totals, mut rows, mut bytes) = (BTreeMap::new(), Vec::new(), 0);
         let what = "cannot compare the rows of the model with those before";
         while let Some(batch) = stream.try_next().await.map_err(|e| engine_error(what, e))? {
@@ -115,6 +186,25 @@ impl Run {
         }
         Ok(Some((totals, rows)))
     }
+}
+
+/// Which rows of a table are wanted: those with one of `keys` in `columns`, and of them what is `read`.
+struct Wish<'a> {
+    keys: &'a Keys,
+    columns: &'a [String],
+    read: &'a [String],
+}
+
+fn table_of(parts: &[&Rows]) -> Result<Arc<dyn TableProvider>> {
+    let schema =
+        parts.first().map_or_else(|| Arc::new(Schema::empty()), |rows| Arc::clone(&rows.schema));
+    in_memory(schema, parts.iter().flat_map(|rows| rows.batches.iter().cloned()).collect())
+}
+
+fn in_memory(schema: SchemaRef, batches: Vec<RecordBatch>) -> Result<Arc<dyn TableProvider>> {
+    let table = MemTable::try_new(schema, vec![batches])
+        .map_err(|e| engine_error("cannot hold rows in memory", e))?;
+    Ok(Arc::new(table))
 }
 
 /// Whether partitions of the table can stay though their keys are touched: they are no keys, and have
