@@ -1,7 +1,9 @@
 //! Tables that are large enough to be computed in parts, each core its own days: they hold what the
 //! same SQL gives over everything at once, which is how `verify` computes them.
 
-use crate::support::Bench;
+use serde_json::Value;
+
+use crate::support::{Bench, entry, session};
 
 /// More rows than a model needs to have to be cut, with redelivered records among them.
 const SESSIONS: &str = "22000";
@@ -46,4 +48,44 @@ fn tables_that_are_computed_in_parts_equal_their_rebuild() {
     assert_eq!(bench.value(lines), 1);
     let files = "SELECT count(DISTINCT _source) FROM silver.final_cookies";
     assert_eq!(bench.value(files), 3);
+}
+
+/// Sessions of all users at this time, with numbers from `from` on.
+fn sessions_at(time: &str, from: u64) -> String {
+    let one = |number: u64| {
+        let mut session = session(number);
+        session["timestamp"] = time.into();
+        session.to_string()
+    };
+    (from..from + 7).map(one).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn days_that_come_out_as_they_were_are_not_written() {
+    let bench = Bench::new();
+    let records: Vec<String> = (0..200).map(|number| session(number).to_string()).collect();
+    bench.land("a.json", records.join("\n"));
+    bench.run();
+    let counts = |report: &Value, table: &str| {
+        let done = entry(report, table);
+        assert_eq!(done["strategy"], "recompute", "{table}: {}", done["reason"]);
+        (done["rows_landed"].as_u64().unwrap(), done["rows_replaced"].as_u64().unwrap())
+    };
+    // All users come again: their earlier journeys are touched, and stay what they were.
+    bench.land("b.json", sessions_at("2025-07-20T10:00:00Z", 210));
+    let report = bench.run();
+    assert_eq!(counts(&report, "gold.journeys"), (7, 0));
+    assert_eq!(counts(&report, "gold.conversion_paths").1, 0);
+    assert_eq!(counts(&report, "gold.path_summary").1, 0, "of days before");
+    bench.command(&["verify"]).ok();
+    // A session before all others leads up to every one that came later.
+    bench.land("c.json", sessions_at("2025-06-30T10:00:00Z", 220));
+    let report = bench.run();
+    assert_eq!(counts(&report, "gold.journeys"), (214, 207));
+    bench.command(&["verify"]).ok();
+    // What is only delivered again changes nothing in what is made of it.
+    bench.land("d.json", sessions_at("2025-07-20T10:00:00Z", 210));
+    let report = bench.run();
+    assert_eq!(entry(&report, "gold.journeys")["rows_landed"], 0);
+    bench.command(&["verify"]).ok();
 }

@@ -78,7 +78,7 @@ fn mistakes_beside_the_sql_are_named_with_their_lines() {
         "no model of this pipeline uses the parameter `half_life_days`",
         "there is no parameter `$half_live_days` (did you mean `half_life_days`?)",
         "there is no parameter `$longest_path`",
-        "sql/channel_rules.csv:33: `(affiliate` is not a regular expression",
+        "sql/channel_rules.csv:30: `(affiliate` is not a regular expression",
         "sql/channel_sources.csv:2: a name is in lower case",
     ] {
         assert!(ended.err.contains(wanted), "{wanted}\nis not in\n{}", ended.err);
