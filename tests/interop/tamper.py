@@ -58,13 +58,15 @@ def checks(lake):
     """Yields what is checked, and whether it holds."""
     lake.must("run")
     before = {table: lake.rows(table) for table in TABLES}
-    yield "verify passes before", lake.run("verify").returncode == 0
+    clean = lake.run("verify")
+    tables = clean.stdout.count("equals its rebuild")
+    yield "verify passes before", clean.returncode == 0 and tables > len(TABLES)
     for table in TABLES:
         day = lake.delete_one(table)
         found = lake.run("verify")
         yield f"{table}: verify ends with 4", found.returncode == 4
         yield f"{table}: verify names {day}", f"{table}: session_date={day}: " in found.stdout
-        yield f"{table}: the others are clean", found.stdout.count("equals its rebuild") == 9
+        yield f"{table}: the others are clean", found.stdout.count("equals its rebuild") == tables - 1
         yield f"{table}: queries keep to the epoch", lake.rows(table) == before[table]
         yield f"{table}: one row is gone", len(lake.rows(table, "--latest")) == len(before[table]) - 1
         yield f"{table}: repair succeeds", lake.run("verify", "--repair").returncode == 0
