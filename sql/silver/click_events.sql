@@ -5,9 +5,9 @@ WITH parsed AS (
     SELECT
         *,
         instant(timestamp) AS clicked_at,
-        coalesce(url, "pageUrl") AS address,
-        url_parts(coalesce(url, "pageUrl")) AS parts,
-        touch(NULL, NULL, NULL, referrer, coalesce(url, "pageUrl")) AS touch,
+        coalesce(nullif(url, ''), nullif("pageUrl", '')) AS address,
+        url_parts(coalesce(nullif(url, ''), nullif("pageUrl", ''))) AS parts,
+        touch(NULL, NULL, NULL, referrer, coalesce(nullif(url, ''), nullif("pageUrl", ''))) AS touch,
         user_agent(user_agent) AS agent
     FROM bronze.clicks
 ),
@@ -45,7 +45,7 @@ SELECT
     nullif(user_id, '') AS user_id,
     address AS url,
     parts['host'] AS host,
-    coalesce(parts['path'], '/' || page) AS page,
+    coalesce(parts['path'], '/' || ltrim(page, '/')) AS page,
     touch['source'] AS source,
     touch['medium'] AS medium,
     touch['campaign'] AS campaign,

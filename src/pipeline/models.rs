@@ -58,9 +58,15 @@ impl Run {
                 }
             }
             let Some(ended) = running.join_next().await else { break };
-            let (table, built, outcome) = ended.map_err(|e| {
-                Error::new(Kind::Bug, "the building of a model ended by itself").because(e)
-            })?;
+            let (table, built, outcome) = match ended {
+                Ok(ended) => ended,
+                Err(e) => {
+                    running.shutdown().await;
+                    let bug = Error::new(Kind::Bug, "the building of a model ended by itself");
+                    result = result.and(Err(bug.because(e)));
+                    break;
+                }
+            };
             unbuilt.remove(&table);
             done.push((table, built));
             if outcome.is_err() {

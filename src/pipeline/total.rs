@@ -95,6 +95,30 @@ pub(super) fn add_up(
     Ok(())
 }
 
+/// The number of rows and the sum of their checksums: exact, bit by bit.
+pub(super) type Sum = (u64, i64);
+
+/// Adds the rows of `batch` to the parts that the values of `columns` name.
+pub(super) fn sum_up(
+    parts: &mut BTreeMap<String, Sum>,
+    batch: &RecordBatch,
+    columns: &[String],
+) -> Result<(), ArrowError> {
+    let (of_part, names) = parts_of(batch, columns)?;
+    let mut sums: HashMap<i64, Sum> = HashMap::new();
+    for (checksum, part) in row_checksums(batch.columns())?.into_iter().zip(of_part) {
+        let (rows, sum) = sums.entry(part).or_default();
+        *rows += 1;
+        *sum = sum.wrapping_add(checksum);
+    }
+    for (part, (more, checksums)) in sums {
+        let (rows, sum) = parts.entry(names.get(&part).cloned().unwrap_or_default()).or_default();
+        *rows += more;
+        *sum = sum.wrapping_add(checksums);
+    }
+    Ok(())
+}
+
 /// The rows of `batch` whose values of `columns` name one of `parts`.
 pub(super) fn rows_of(
     parts: &BTreeSet<String>,

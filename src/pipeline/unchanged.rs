@@ -24,12 +24,12 @@ use crate::engine::{Keys, Reach, Session, Tables, Use, engine_error};
 use crate::error::{Error, Kind, Result};
 use crate::lake::{DataFile, Snapshot, encoded, to_stored};
 use crate::name::TableName;
-use crate::project::Strategy;
+use crate::project::{Expectation, Outcome, Strategy};
 
 use super::Run;
 use super::scope::Scope;
 use super::target::Target;
-use super::total::{Total, add_up, rows_of};
+use super::total::{Sum, rows_of, sum_up};
 
 /// What is different.
 pub(super) struct Different {
@@ -72,10 +72,7 @@ impl Run {
         let old = self.total_of(target, scope, &before, false).await?;
         let new = self.total_of(target, scope, &session, true).await?;
         let (Some((old, _)), Some((new, rows))) = (old, new) else { return Ok(None) };
-        let is_different = |name: &&String| match (new.get(*name), old.get(*name)) {
-            (Some(new), Some(old)) => !new.equals(old),
-            _ => true,
-        };
+        let is_different = |name: &&String| new.get(*name) != old.get(*name);
         let names: BTreeSet<&String> = new.keys().chain(old.keys()).collect();
         let partitions = names.into_iter().filter(is_different).cloned().collect();
         let own = &target.spec.partition_by;
@@ -97,7 +94,7 @@ impl Run {
     ) -> Result<Option<Held>> {
         let Some(keys) = &scope.keys else { return Ok(None) };
         let (mut now, mut before) = (Tables::default(), Tables::default());
-        let mut room = self.memory.for_keys();
+        let mut room = self.memory.for_keys() / 2;
         for (index, upstream) in target.upstream.iter().enumerate() {
             let usage = uses.get(upstream.name());
             let Some(Use { reach: Reach::Keyed(columns), columns: read, .. }) = usage else {
@@ -105,6 +102,11 @@ impl Run {
             };
             let changes = scope.changed.iter().find(|(changed, _)| *changed == index);
             let changes = changes.map(|(_, changes)| changes.clone()).unwrap_or_default();
+            // What came and was rearranged since cannot be told from what had been there.
+            let all = upstream.files()?;
+            if !changes.added.iter().all(|came| all.iter().any(|file| file.is(came))) {
+                return Ok(None);
+            }
             let files = upstream.files_where(&keys.wanted(columns, &upstream.partition_by())?)?;
             let (came, stayed): (Vec<_>, Vec<_>) =
                 files.into_iter().partition(|file| changes.added.iter().any(|one| one.is(file)));
@@ -166,7 +168,7 @@ impl Run {
         scope: &Scope,
         session: &Session,
         holds: bool,
-    ) -> Result<Option<(BTreeMap<String, Total>, Vec<RecordBatch>)>> {
+    ) -> Result<Option<(BTreeMap<String, Sum>, Vec<RecordBatch>)>> {
         let plan = scope.among_keys(session, target.rows(session).await?, target)?;
         let own = &target.spec.partition_by;
         let schema = encoded(&target.spec.schema, own);
@@ -175,12 +177,12 @@ impl Run {
         let what = "cannot compare the rows of the model with those before";
         while let Some(batch) = stream.try_next().await.map_err(|e| engine_error(what, e))? {
             let batch = to_stored(&batch, &schema, own)?;
-            add_up(&mut totals, &batch, own).map_err(failed)?;
+            sum_up(&mut totals, &batch, own).map_err(failed)?;
             if holds {
                 bytes += batch.get_array_memory_size();
                 rows.push(batch);
             }
-            if bytes > self.memory.for_keys() {
+            if bytes > self.memory.for_keys() / 2 {
                 return Ok(None);
             }
         }
@@ -224,7 +226,10 @@ fn may_stay(target: &Target<'_>) -> bool {
             )
         })
     };
+    // Rejected rows in quarantine are replaced by key: all of a key have to be judged again.
+    let rejects = |one: &Expectation| one.otherwise == Outcome::Quarantine;
     model.strategy == Strategy::Recompute
+        && !model.expectations.iter().any(rejects)
         && !model.partition_by.is_empty()
         && model.partition_by.iter().all(|column| !model.by.contains(column) && is_spelled(column))
 }

@@ -40,7 +40,11 @@ impl<'a> Parameters<'a> {
             self.used.insert(&declared.value);
             let start = offset(sql, token.span.start);
             filled.push_str(sql.get(done..start).unwrap_or_default());
-            filled.push_str(literal);
+            // Two minus signs in a row would begin a comment.
+            match literal.starts_with('-') {
+                true => filled.push_str(&format!("({literal})")),
+                false => filled.push_str(literal),
+            }
             done = start + placeholder.len();
         }
         filled.push_str(sql.get(done..).unwrap_or_default());
@@ -83,7 +87,11 @@ mod tests {
 
     fn declared() -> Vec<(At<String>, String)> {
         let at = |value: &str, line| At { value: value.to_owned(), line, column: 1 };
-        vec![(at("days", 3), "30".to_owned()), (at("lookback", 4), "'30 days'".to_owned())]
+        vec![
+            (at("less", 2), "-1".to_owned()),
+            (at("days", 3), "30".to_owned()),
+            (at("lookback", 4), "'30 days'".to_owned()),
+        ]
     }
 
     #[test]
@@ -91,9 +99,9 @@ mod tests {
         let declared = declared();
         let mut parameters = Parameters::new(&declared);
         let filled = parameters
-            .fill("SELECT 'ü$days', -- $days\n  $days AS x,\n  INTERVAL $lookback, $days")
+            .fill("SELECT 'ü$days', -- $days\n  $days AS x,\n  INTERVAL $lookback, $days -$less")
             .unwrap();
-        assert_eq!(filled, "SELECT 'ü$days', -- $days\n  30 AS x,\n  INTERVAL '30 days', 30");
+        assert_eq!(filled, "SELECT 'ü$days', -- $days\n  30 AS x,\n  INTERVAL '30 days', 30 -(-1)");
         assert_eq!(parameters.unused(), []);
     }
 
@@ -104,6 +112,6 @@ mod tests {
         let mistakes = parameters.fill("SELECT\n  $lookbak").unwrap_err();
         assert_eq!((mistakes[0].line, mistakes[0].column), (2, 3));
         assert!(mistakes[0].hint.as_ref().unwrap().contains("lookback"));
-        assert_eq!(parameters.unused().len(), 2);
+        assert_eq!(parameters.unused().len(), 3);
     }
 }

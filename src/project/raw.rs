@@ -100,12 +100,21 @@ impl Reader<'_> {
         let mut parameters = Vec::new();
         for (name, value) in inner {
             let literal = match value.get_ref() {
-                DeValue::String(text) => format!("'{}'", text.replace('\'', "''")),
-                DeValue::Integer(number) => number.to_string(),
-                DeValue::Float(number) => number.to_string(),
-                DeValue::Boolean(flag) => flag.to_string(),
-                other => {
-                    let kind = other.type_str();
+                DeValue::String(text) => Some(format!("'{}'", text.replace('\'', "''"))),
+                DeValue::Integer(number) => {
+                    i64::from_str_radix(number.as_str(), number.radix()).map(|n| n.to_string()).ok()
+                }
+                DeValue::Float(number) => {
+                    let number = number.as_str().parse::<f64>().ok().filter(|n| n.is_finite());
+                    number.map(|number| format!("{number:?}"))
+                }
+                DeValue::Boolean(flag) => Some(flag.to_string()),
+                _ => None,
+            };
+            let literal = match literal {
+                Some(literal) => literal,
+                None => {
+                    let kind = value.get_ref().type_str();
                     let message =
                         format!("`{}` is a text, a number or a flag, not {kind}", name.get_ref());
                     self.problem(&value.span(), message, None);

@@ -132,7 +132,7 @@ impl Resolver {
         let expectations = raw
             .expectations
             .iter()
-            .filter_map(|expectation| self.expectation(file, &table, expectation))
+            .filter_map(|expectation| self.expectation(file, &table, expectation, parameters))
             .collect();
         let sql = self.file_of(file, &raw.name, &table)?;
         let text = match parameters.fill(&sql.text) {
@@ -196,6 +196,7 @@ impl Resolver {
         file: &TextFile,
         table: &TableName,
         raw: &RawExpectation,
+        parameters: &mut Parameters<'_>,
     ) -> Option<Expectation> {
         let otherwise = self.choice(file, raw.otherwise.as_ref(), &Outcome::NAMES);
         let missing = match (&raw.check, &raw.otherwise) {
@@ -208,9 +209,18 @@ impl Resolver {
             return self.problem(&file.path, raw.name.line, message, None);
         }
         let check = raw.check.as_ref()?;
+        let filled = match parameters.fill(&check.value) {
+            Ok(filled) => filled,
+            Err(mistakes) => {
+                for Mistake { message, hint, .. } in mistakes {
+                    self.problem::<()>(&file.path, check.line, message, hint);
+                }
+                return None;
+            }
+        };
         Some(Expectation {
             name: raw.name.value.clone(),
-            check: check.value.clone(),
+            check: filled,
             otherwise: otherwise?,
             declared_at: (file.path.clone(), check.line),
         })

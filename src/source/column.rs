@@ -55,7 +55,7 @@ impl Column {
             DataType::Float64 => Self::Decimal(Float64Builder::new()),
             DataType::Boolean => Self::Boolean(BooleanBuilder::new()),
             DataType::List(field) => Self::List(Box::new(ListColumn {
-                field: Arc::clone(field),
+                field: Arc::new(plain(field)),
                 items: Self::new(field)?,
                 ends: vec![0],
                 nulls: NullBufferBuilder::new(0),
@@ -120,6 +120,18 @@ impl Column {
     }
 }
 
+/// The field without what only the decoder has to know, at any depth.
+pub(super) fn plain(field: &Field) -> Field {
+    let data_type = match field.data_type() {
+        DataType::List(item) => DataType::List(Arc::new(plain(item))),
+        DataType::Struct(fields) => {
+            DataType::Struct(fields.iter().map(|field| plain(field)).collect())
+        }
+        other => other.clone(),
+    };
+    Field::new(field.name(), data_type, field.is_nullable())
+}
+
 /// The texts as an array. The next ones will be about as many: their place does not have to grow.
 pub(super) fn finish_text(builder: &mut StringBuilder) -> StringArray {
     let next = StringBuilder::with_capacity(builder.len(), builder.values_slice().len());
@@ -142,7 +154,7 @@ impl StructColumn {
     pub(super) fn new(fields: &Fields) -> Result<Self> {
         let columns = fields.iter().map(|field| Column::new(field));
         Ok(Self {
-            fields: fields.clone(),
+            fields: fields.iter().map(|field| plain(field)).collect(),
             columns: columns.collect::<Result<_>>()?,
             keys: fields.iter().map(|field| key(field.name())).collect(),
             nulls: NullBufferBuilder::new(0),

@@ -4,7 +4,6 @@
 //! anything appended. A record that does not pass is left to `exact`, whole: the two paths never share
 //! a row.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::project::KeepRaw;
 use crate::runtime::Timestamp;
 
-use super::column::{StructColumn, finish_text};
+use super::column::{StructColumn, finish_text, plain};
 use super::parse::Parser;
 use super::{Openings, Piece, Quarantined, Records, exact, recover};
 
@@ -25,9 +24,7 @@ const ENOUGH: usize = 6 << 20;
 
 /// The Bronze table of `columns`: they, and the system columns.
 pub fn bronze_schema(columns: &Schema) -> SchemaRef {
-    // What only the decoder has to know about a column is left out.
-    let plain = |field: &Arc<Field>| Arc::new(field.as_ref().clone().with_metadata(HashMap::new()));
-    let mut fields: Vec<_> = columns.fields().iter().map(plain).collect();
+    let mut fields: Vec<_> = columns.fields().iter().map(|field| Arc::new(plain(field))).collect();
     let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     for (name, data_type) in [
         ("_source", DataType::Utf8),

@@ -330,6 +330,10 @@ mod tests {
 
     fn columns() -> StructColumn {
         let list = |item: DataType| DataType::List(Field::new("item", item, true).into());
+        let any = |name: &str| {
+            let json = [(crate::project::JSON.to_owned(), String::new())];
+            Field::new(name, DataType::Utf8, true).with_metadata(json.into())
+        };
         let event = Fields::from(vec![
             Field::new("kind", DataType::Utf8, true),
             Field::new("tags", list(DataType::Utf8), true),
@@ -344,8 +348,8 @@ mod tests {
             Field::new("last", DataType::Struct(event), true),
             Field::new("matrix", list(list(DataType::Int64)), true),
             Field::new("odd \"name\"", DataType::Utf8, true),
-            Field::new("any", DataType::Utf8, true)
-                .with_metadata([(crate::project::JSON.to_owned(), String::new())].into()),
+            any("any"),
+            Field::new("anys", DataType::List(any("item").into()), true),
         ]);
         StructColumn::new(&fields).unwrap()
     }
@@ -366,7 +370,7 @@ mod tests {
 
     const WHOLE: &str = r#"{"id":"a","a rather long name":-12,"share":0.5,"flag":true,
         "events":[{"kind":"view","tags":["x","y"],"at":1},{},{"at":2,"kind":"click"},null],
-        "last":{"tags":[],"kind":null},"matrix":[[1,2],[],null,[3]],"any":1750000000}"#;
+        "last":{"tags":[],"kind":null},"matrix":[[1,2],[],null,[3]],"any":1750000000,"anys":[1,"x",null]}"#;
 
     #[test]
     fn records_as_declared_are_taken() {

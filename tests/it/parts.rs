@@ -89,3 +89,18 @@ fn days_that_come_out_as_they_were_are_not_written() {
     assert_eq!(entry(&report, "gold.journeys")["rows_landed"], 0);
     bench.command(&["verify"]).ok();
 }
+
+#[test]
+fn rows_that_came_and_were_merged_since_are_not_taken_for_old_ones() {
+    let bench = Bench::new();
+    bench.land("a.json", sessions_at("2025-07-01T10:00:00Z", 0));
+    bench.run();
+    for (name, from) in [("b.json", 10), ("c.json", 20)] {
+        bench.land(name, sessions_at("2025-07-02T10:00:00Z", from));
+        bench.command(&["run", "--select", "+silver.sessions"]).ok();
+    }
+    bench.command(&["tables", "compact", "silver.sessions"]).ok();
+    bench.run();
+    assert_eq!(bench.value("SELECT count(*) FROM gold.journeys"), 21);
+    bench.command(&["verify"]).ok();
+}

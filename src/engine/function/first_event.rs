@@ -22,6 +22,7 @@ use datafusion::logical_expr::{
 use regex::Regex;
 
 use super::instant::instant;
+use super::lists::ranges;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct FirstEvent {
@@ -57,7 +58,8 @@ impl ScalarUDFImpl for FirstEvent {
         let Some(lists) = events.as_list_opt::<i32>() else {
             return exec_err!("first_event takes a list of events, not {}", events.data_type());
         };
-        let events = Events::of(lists.values())?;
+        let (items, ranges) = ranges(lists);
+        let events = Events::of(&items)?;
         let after = cast(after, &DataType::Struct(fields()))
             .map_err(|e| exec_datafusion_err!("events come after a STRUCT(at, place): {e}"))?;
         let after = after.as_struct();
@@ -67,17 +69,15 @@ impl ScalarUDFImpl for FirstEvent {
         let (types, elements) = (text(types)?, text(elements)?);
         let mut pattern = Pattern::default();
         let mut found = Found::default();
-        for (row, ends) in lists.offsets().windows(2).enumerate() {
-            let is_asked = lists.is_valid(row)
-                && after.is_valid(row)
+        for (row, range) in ranges.into_iter().enumerate() {
+            let is_asked = after.is_valid(row)
                 && at.is_valid(row)
                 && types.is_valid(row)
                 && elements.is_valid(row);
-            let (&[start, end], true) = (ends, is_asked) else {
+            let Some(range) = range.filter(|_| is_asked) else {
                 found.add(None);
                 continue;
             };
-            let range = usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0);
             let after = (at.value(row), if place.is_valid(row) { place.value(row) } else { -1 });
             pattern.set(elements.value(row))?;
             found.add(events.first(range, after, types.value(row), &pattern));

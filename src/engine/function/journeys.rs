@@ -27,6 +27,7 @@ use datafusion::logical_expr::{
 };
 
 use super::interval::microseconds;
+use super::lists::ranges;
 
 /// What stands between the channels of a path.
 pub(super) const ARROW: &str = " > ";
@@ -66,24 +67,24 @@ impl ScalarUDFImpl for Journeys {
         let Some(lists) = touches.as_list_opt::<i32>() else {
             return exec_err!("journeys takes a list of touches, not {}", touches.data_type());
         };
-        let touches = Touches::of(lists.values())?;
+        let (items, ranges) = ranges(lists);
+        let touches = Touches::of(&items)?;
         let lookbacks = microseconds(lookbacks)?;
         let most = cast(most, &DataType::Int64)?;
         let most = most.as_primitive::<Int64Type>();
         let mut ways = Ways::default();
         let mut lengths = Vec::with_capacity(lists.len());
-        for (row, ends) in lists.offsets().windows(2).enumerate() {
-            let (&[start, end], true) = (ends, lists.is_valid(row)) else {
+        for (row, range) in ranges.into_iter().enumerate() {
+            let Some(range) = range else {
                 lengths.push(0);
                 continue;
             };
-            let range = usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0);
-            let lookback = lookbacks.get(row).copied().flatten().unwrap_or(0);
+            let lookback = lookbacks.get(row).copied().flatten().unwrap_or(0).max(0);
             let most = usize::try_from(most.value(row)).unwrap_or(0).max(1);
             lengths.push(ways.add(&touches, &touches.in_order(range), lookback, most));
         }
-        let items = ways.finish(lists.values())?;
-        let item = item(lists.values().data_type());
+        let item = item(items.data_type());
+        let items = ways.finish(&items)?;
         let offsets = OffsetBuffer::from_lengths(lengths);
         let lists = ListArray::try_new(item, offsets, Arc::new(items), None)?;
         Ok(ColumnarValue::Array(Arc::new(lists) as ArrayRef))

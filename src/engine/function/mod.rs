@@ -5,6 +5,7 @@ mod first_event;
 mod instant;
 mod interval;
 mod journeys;
+mod lists;
 mod removal_effects;
 mod session_number;
 mod share;

@@ -59,14 +59,19 @@ struct Sessions {
 
 impl Sessions {
     /// Adds the next event; gives the number of its session.
-    fn add(&mut self, at: i64, gap: i64, longest: i64) -> i64 {
+    ///
+    /// Errors: when it is earlier than the one before.
+    fn add(&mut self, at: i64, gap: i64, longest: i64) -> Result<i64> {
+        if self.number > 0 && at < self.last {
+            return exec_err!("session_number wants events in the order of time: ORDER BY at");
+        }
         let goes_on = self.number > 0 && at - self.last < gap && at - self.began <= longest;
         if !goes_on {
             self.number += 1;
             self.began = at;
         }
         self.last = at;
-        self.number
+        Ok(self.number)
     }
 }
 
@@ -96,7 +101,8 @@ impl PartitionEvaluator for Sessions {
             let (gap, longest) = (gaps.get(row)?.as_ref()?, longests.get(row)?.as_ref()?);
             times.is_valid(row).then(|| self.add(times.value(row), *gap, *longest))
         };
-        Ok(Arc::new((0..rows).map(number).collect::<Int64Array>()))
+        let numbers = (0..rows).map(number).map(Option::transpose);
+        Ok(Arc::new(numbers.collect::<Result<Int64Array>>()?))
     }
 }
 
@@ -108,8 +114,10 @@ mod tests {
     fn thirty_minutes_end_a_session_and_a_second_less_does_not() {
         const SECOND: i64 = 1_000_000;
         let mut sessions = Sessions::default();
-        let mut at = |seconds: i64| sessions.add(seconds * SECOND, 1800 * SECOND, 3600 * SECOND);
+        let mut at =
+            |seconds: i64| sessions.add(seconds * SECOND, 1800 * SECOND, 3600 * SECOND).unwrap();
         assert_eq!([0, 0, 1799, 3598, 3600].map(&mut at), [1, 1, 1, 1, 1]);
         assert_eq!([3601, 5400, 7200, 9000].map(&mut at), [2, 2, 3, 4]);
+        assert!(sessions.add(0, SECOND, SECOND).is_err(), "backwards");
     }
 }

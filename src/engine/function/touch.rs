@@ -72,8 +72,9 @@ impl Touch {
     fn of(&self, claim: [Option<&str>; 5], key: &mut String) -> Touched {
         key.clear();
         for text in claim {
-            key.push_str(text.unwrap_or("\u{0}"));
-            key.push('\u{1}');
+            // With its length, so that no text can look like the end of another.
+            let length = text.map_or_else(|| "-".to_owned(), |text| text.len().to_string());
+            key.extend([length.as_str(), ":", text.unwrap_or_default()]);
         }
         if let Some(known) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(key) {
             return Arc::clone(known);
@@ -166,7 +167,10 @@ impl ScalarUDFImpl for Touch {
 
 /// The URLs that say something about a campaign.
 fn with_campaign(urls: &StringViewArray) -> StringViewArray {
-    let says = |url: &&str| ["utm_", "clid=", "braid="].iter().any(|part| url.contains(part));
+    let says = |url: &&str| {
+        ["utm_", "clid=", "braid="].iter().any(|part| url.contains(part))
+            || (url.contains('?') && url.contains('%'))
+    };
     urls.iter().map(|url| url.filter(says)).collect()
 }
 

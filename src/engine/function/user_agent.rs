@@ -49,6 +49,9 @@ fn parts(text: &str) -> Option<[Option<String>; 4]> {
     let known = Parser::new().parse(text)?;
     // Where nothing is known, the parser says so in words.
     let said = |text: &str| (!matches!(text, "" | "UNKNOWN")).then(|| text.to_owned());
+    if [known.category, known.os, known.name].into_iter().all(|text| said(text).is_none()) {
+        return None;
+    }
     let device = match (known.category, known.os) {
         ("crawler", _) => "bot",
         (_, "iPad") => "tablet",
@@ -95,5 +98,7 @@ mod tests {
             assert_eq!(found, wanted, "{text}");
         }
         assert_eq!(parts("no browser at all"), None);
+        assert_eq!(parts(""), None);
+        assert_eq!(parts("-"), None);
     }
 }
