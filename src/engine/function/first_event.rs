@@ -14,14 +14,14 @@ use arrow::array::{
     TimestampMicrosecondBuilder,
 };
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Fields, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Field, Fields, Int64Type, TimestampMicrosecondType};
 use datafusion::common::{Result, exec_datafusion_err, exec_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 use regex::Regex;
 
-use super::instant::instant;
+use super::instant::{instant, time};
 use super::lists::ranges;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -84,10 +84,6 @@ impl ScalarUDFImpl for FirstEvent {
         }
         Ok(ColumnarValue::Array(found.finish()?))
     }
-}
-
-fn time() -> DataType {
-    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
 fn fields() -> Fields {

@@ -41,7 +41,7 @@ impl ScalarUDFImpl for Instant {
     }
 
     fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))
+        Ok(time())
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -54,6 +54,11 @@ impl ScalarUDFImpl for Instant {
         };
         Ok(ColumnarValue::Array(Arc::new(instants.with_timezone("UTC")) as ArrayRef))
     }
+}
+
+/// The type of an instant: microseconds, in UTC.
+pub(super) fn time() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
 /// Microseconds since 1970.

@@ -20,12 +20,13 @@ use arrow::array::{
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{cast, take};
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type};
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::instant::time;
 use super::interval::microseconds;
 use super::lists::ranges;
 
@@ -89,10 +90,6 @@ impl ScalarUDFImpl for Journeys {
         let lists = ListArray::try_new(item, offsets, Arc::new(items), None)?;
         Ok(ColumnarValue::Array(Arc::new(lists) as ArrayRef))
     }
-}
-
-fn time() -> DataType {
-    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
 fn fields(touch: &DataType) -> Fields {
