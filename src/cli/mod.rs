@@ -23,7 +23,7 @@ use crate::error::{Error, Kind, Result};
 use crate::lake::Lake;
 use crate::pipeline::Runner;
 use crate::project::{Channels, Project};
-use crate::runtime::{Clock, Memory, Stop, parse_size};
+use crate::runtime::{Memory, Stop, parse_size};
 
 use output::Output;
 
@@ -111,7 +111,6 @@ impl Context<'_> {
             lake: self.lake()?,
             engine: self.engine()?,
             memory: self.memory()?,
-            clock: Clock::System,
             stop: self.stop.clone(),
             progress: watch::watcher(),
         })

@@ -14,7 +14,7 @@ use crate::engine::{Engine, LakeCatalog, Session, engine_error, statements};
 use crate::error::{Error, Kind, Result};
 use crate::lake::{At, Lake};
 use crate::name::TableName;
-use crate::pipeline::Epoch;
+use crate::ops::Epoch;
 use crate::runtime::Timestamp;
 
 use super::Context;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use clap::Args;
 
 use crate::error::{Error, Kind, Result};
-use crate::pipeline::{Finding, Options, Refresh, Scrutiny, unclean};
+use crate::pipeline::{Options, Refresh, Verification, VerifyOptions, unclean};
 
 use super::Context;
 use super::run::Format;
@@ -39,15 +39,18 @@ pub(super) struct Arguments {
 pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Result<()> {
     let project = context.project()?;
     let runner = context.runner()?;
-    let scrutiny = Scrutiny {
+    let asked = VerifyOptions {
         select: arguments.tables.clone(),
         sample: arguments.sample,
         seed: arguments.seed,
     };
-    let mut findings = runner.verify(&project, &scrutiny).await?;
-    print(&mut context, &findings, arguments.format)?;
-    let bad: HashSet<_> =
-        findings.iter().filter(|one| !one.is_clean()).map(|one| one.table.clone()).collect();
+    let mut verifications = runner.verify(&project, &asked).await?;
+    print(&mut context, &verifications, arguments.format)?;
+    let bad: HashSet<_> = verifications
+        .iter()
+        .filter(|one| one.is_mended_by_rebuild())
+        .map(|one| one.table.clone())
+        .collect();
     if arguments.repair && !bad.is_empty() {
         // Each source's Bronze table is left as it is: nothing lands while tables are mended.
         let select = bad.iter().map(|table| format!("{table}+")).collect();
@@ -55,37 +58,37 @@ pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Resul
         let mut report = runner.run(&project, &options).await?;
         let failed = report.pipelines.iter_mut().find_map(|pipeline| pipeline.error.take());
         failed.map_or(Ok(()), Err)?;
-        findings = runner.verify(&project, &scrutiny).await?;
+        verifications = runner.verify(&project, &asked).await?;
         context.output.note("repaired; compared again:")?;
-        print(&mut context, &findings, arguments.format)?;
+        print(&mut context, &verifications, arguments.format)?;
     }
-    unclean(&findings).map_or(Ok(()), Err)
+    unclean(&verifications).map_or(Ok(()), Err)
 }
 
-fn print(context: &mut Context<'_>, findings: &[Finding], format: Format) -> Result<()> {
+fn print(context: &mut Context<'_>, verifications: &[Verification], format: Format) -> Result<()> {
     if format == Format::Json {
-        let text = serde_json::to_string_pretty(findings)
+        let text = serde_json::to_string_pretty(verifications)
             .map_err(|e| Error::new(Kind::Bug, "cannot write down what was found").because(e))?;
         return context.output.data(&text);
     }
     let mut lines = vec![["table", "version", "rows", "parts", "verdict"].map(str::to_owned)];
-    for finding in findings {
-        let verdict = match (&finding.obstacle, finding.differences.len()) {
+    for verification in verifications {
+        let verdict = match (&verification.obstacle, verification.differences.len()) {
             (Some(obstacle), _) => obstacle.clone(),
             (None, 0) => "equals its rebuild".to_owned(),
             (None, count) => format!("differs in {count} of its parts"),
         };
         lines.push([
-            finding.table.to_string(),
-            finding.version.to_string(),
-            grouped(finding.rows),
-            grouped(finding.parts),
+            verification.table.to_string(),
+            verification.version.to_string(),
+            grouped(verification.rows),
+            grouped(verification.parts),
             verdict,
         ]);
     }
     context.output.data(&aligned(&lines, &[0, 4]))?;
-    for finding in findings {
-        for difference in finding.differences.iter().take(SHOWN) {
+    for verification in verifications {
+        for difference in verification.differences.iter().take(SHOWN) {
             let part = if difference.part.is_empty() { "the table" } else { &difference.part };
             let what = match difference.rows == difference.expected_rows {
                 true => format!("{} rows, of which some differ", grouped(difference.rows)),
@@ -95,10 +98,12 @@ fn print(context: &mut Context<'_>, findings: &[Finding], format: Format) -> Res
                     grouped(difference.expected_rows)
                 ),
             };
-            context.output.data(&format!("{}: {part}: {what}", finding.table))?;
+            context.output.data(&format!("{}: {part}: {what}", verification.table))?;
         }
-        if let Some(more) = finding.differences.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-            context.output.data(&format!("{}: and {more} parts more", finding.table))?;
+        if let Some(more) =
+            verification.differences.len().checked_sub(SHOWN).filter(|more| *more > 0)
+        {
+            context.output.data(&format!("{}: and {more} parts more", verification.table))?;
         }
     }
     Ok(())

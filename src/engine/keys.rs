@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{AsArray as _, BooleanArray, RecordBatch, StringArray};
+use arrow::array::{AsArray as _, BooleanArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::{concat_batches, filter_record_batch};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use datafusion::catalog::TableProvider;
 use datafusion::common::{Column, JoinType, NullEquality, ScalarValue};
 use datafusion::datasource::MemTable;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::DataFrame;
 use futures::TryStreamExt as _;
@@ -17,7 +18,7 @@ use futures::TryStreamExt as _;
 use crate::error::{Error, Kind, Result};
 use crate::lake::{Wanted, to_stored};
 
-use super::{Session, engine_error};
+use super::{HeldRows, Session, engine_error};
 
 /// Beyond so many different values of a column, looking for files that hold one of them would take
 /// longer than reading the files.
@@ -27,6 +28,8 @@ const WANTED_VALUES: usize = 4096;
 #[derive(Clone, Debug)]
 pub struct Keys {
     rows: RecordBatch,
+    /// Counts them in the memory pool.
+    _reservation: Option<Arc<MemoryReservation>>,
 }
 
 impl Keys {
@@ -61,33 +64,37 @@ impl Keys {
         Ok(self)
     }
 
-    /// The rows of `plan`, which are different from each other, as columns of `schema`; nothing
-    /// when they take more than `limit` bytes.
+    /// The rows of `plan`, which are different from each other, as columns of `schema`; None when
+    /// they take more memory than a run may hold of them.
     pub async fn collect(
         session: &Session,
         plan: &LogicalPlan,
         schema: &SchemaRef,
-        limit: usize,
     ) -> Result<Option<Self>> {
         let failed = |e| engine_error("cannot collect the keys that are touched", e);
-        let physical = session.physical(plan).await?;
-        let mut stream = session.execute_all(physical)?;
-        let (mut batches, mut bytes) = (Vec::new(), 0);
+        let mut stream = session.execute_all(session.physical(plan).await?)?;
+        let mut held = HeldRows::new(session, Arc::clone(schema), session.holding_limit());
         while let Some(batch) = stream.try_next().await.map_err(failed)? {
-            bytes += batch.get_array_memory_size();
-            if bytes > limit {
+            let batch = to_stored(&batch, schema, &[])?;
+            if !held.push(&batch).map_err(|e| failed(e.into()))? {
                 return Ok(None);
             }
-            batches.push(to_stored(&batch, schema, &[])?);
         }
-        // Copied together: slices of one buffer would each be counted as all of it.
-        let rows = concat_batches(schema, &batches).map_err(|e| failed(e.into()))?;
-        Ok(Some(Self { rows }))
+        let rows = concat_batches(schema, held.batches()).map_err(|e| failed(e.into()))?;
+        Ok(Some(Self { rows, _reservation: Some(held.reservation()) }))
     }
 
     /// No key at all.
     pub fn none(schema: &SchemaRef) -> Self {
-        Self { rows: RecordBatch::new_empty(Arc::clone(schema)) }
+        Self { rows: RecordBatch::new_empty(Arc::clone(schema)), _reservation: None }
+    }
+
+    /// These numbers, as the column `name`.
+    pub fn of_numbers(name: &str, numbers: Vec<i64>) -> Result<Self> {
+        let schema = Arc::new(Schema::new(vec![Field::new(name, DataType::Int64, true)]));
+        let rows = RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from(numbers))])
+            .map_err(|e| Error::new(Kind::Bug, "cannot look for numbers").because(e))?;
+        Ok(Self { rows, _reservation: None })
     }
 
     /// How many keys there are.

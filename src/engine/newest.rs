@@ -1,24 +1,19 @@
 //! Of several records with the same key, the newest: what makes an upsert an upsert.
 
-use std::sync::Arc;
-
-use arrow::array::{AsArray as _, RecordBatch};
-use arrow::compute::concat_batches;
+use arrow::array::AsArray as _;
 use arrow::datatypes::Int64Type;
 use datafusion::common::{Column, JoinType, NullEquality};
-use datafusion::datasource::MemTable;
 use datafusion::functions_aggregate::expr_fn::{count, max, min};
 use datafusion::logical_expr::{
     Expr, ExprFunctionExt as _, LogicalPlan, LogicalPlanBuilder, ident, lit,
 };
 use datafusion::prelude::DataFrame;
-use futures::TryStreamExt as _;
 
 use crate::error::Result;
 
 use super::origin::{origins, row_by_row};
 use super::row_hash::row_hash;
-use super::{Session, engine_error};
+use super::{HeldRows, Session, engine_error};
 
 /// The columns that say which record a row came from; a greater tuple is a newer record.
 pub const LINEAGE: [&str; 3] = ["_batch", "_source", "_position"];
@@ -43,14 +38,14 @@ const ORIGIN: &str = "_clickwatch_origin";
 /// may have several origins, by hashes of both, and only rows of these are compared.
 pub async fn newest_only(
     session: &Session,
-    patient: &Session,
+    spilling: &Session,
     plan: LogicalPlan,
     by: &[String],
 ) -> Result<Newest> {
     let failed = |e| engine_error("cannot find the newest records", e);
     let sorted = |plan| {
-        let plan = newest_by_sorting(patient, plan, by)?;
-        Ok(Newest { plan, needs_patience: true })
+        let plan = newest_by_sorting(spilling, plan, by)?;
+        Ok(Newest { plan, may_spill: true })
     };
     let mut hashed = cheap(session, &plan, by).map_err(failed)?;
     let rows = session.frame(plan.clone());
@@ -60,23 +55,23 @@ pub async fn newest_only(
         found = collect_few(session, suspects(rows.clone(), &hashed).map_err(failed)?).await?;
     }
     let Some(suspects) = found else { return sorted(plan) };
-    if suspects.iter().all(|batch| batch.num_rows() == 0) {
-        return Ok(Newest { plan, needs_patience: false });
+    if suspects.count() == 0 {
+        return Ok(Newest { plan, may_spill: false });
     }
-    let suspects = in_memory(session, &suspects)?;
+    let suspects = session.table(HeldRows::into_table(vec![suspects])?)?;
     let outdated = outdated(rows, suspects, by, &hashed).map_err(failed)?;
     let Some(outdated) = collect_few(session, outdated).await? else { return sorted(plan) };
-    let outdated = in_memory(session, &outdated)?.into_unoptimized_plan();
+    let outdated = session.table(HeldRows::into_table(vec![outdated])?)?.into_unoptimized_plan();
     let plan = without(outdated, plan, by).map_err(failed)?;
-    Ok(Newest { plan, needs_patience: false })
+    Ok(Newest { plan, may_spill: false })
 }
 
 /// A plan that gives the newest rows.
 pub struct Newest {
     /// The plan.
     pub plan: LogicalPlan,
-    /// Whether it has to be run by the session that holds no side of a join in memory.
-    pub needs_patience: bool,
+    /// Whether it has to be run by the session whose joins spill.
+    pub may_spill: bool,
 }
 
 type Frame = datafusion::common::Result<DataFrame>;
@@ -122,9 +117,9 @@ fn suspects(rows: DataFrame, hashed: &[String]) -> Frame {
 }
 
 /// How many rows have the keys that `suspects` are.
-fn row_count(suspects: &[RecordBatch]) -> usize {
-    let counts =
-        suspects.iter().flat_map(|batch| batch.column(1).as_primitive::<Int64Type>().iter());
+fn row_count(suspects: &HeldRows) -> usize {
+    let counts = suspects.batches().iter();
+    let counts = counts.flat_map(|batch| batch.column(1).as_primitive::<Int64Type>().iter());
     counts.flatten().map(|count| usize::try_from(count).unwrap_or(0)).sum()
 }
 
@@ -170,10 +165,10 @@ fn without(
 }
 
 /// The way for any number of repeated keys: sorted, with everything able to spill.
-fn newest_by_sorting(patient: &Session, plan: LogicalPlan, by: &[String]) -> Result<LogicalPlan> {
+fn newest_by_sorting(spilling: &Session, plan: LogicalPlan, by: &[String]) -> Result<LogicalPlan> {
     let failed = |e| engine_error("cannot find the newest records", e);
     let sorted = || -> Frame {
-        let rows = patient.frame(plan.clone());
+        let rows = spilling.frame(plan.clone());
         let ranked = rows
             .select(columns(by))?
             .distinct()?
@@ -191,41 +186,23 @@ fn key_columns(names: &[String]) -> Vec<Column> {
     names.iter().map(Column::from_name).collect()
 }
 
-/// The rows of `frame` when there are at most [`FEW`].
-async fn collect_few(session: &Session, frame: DataFrame) -> Result<Option<Vec<RecordBatch>>> {
-    let failed = |e| engine_error("cannot count the records of each key", e);
-    let schema = Arc::new(frame.schema().as_arrow().clone());
+/// The rows of `frame` when there are at most [`FEW`], and they may be held.
+async fn collect_few(session: &Session, frame: DataFrame) -> Result<Option<HeldRows>> {
+    let what = "cannot count the records of each key";
     let plan = session.physical(&frame.into_unoptimized_plan()).await?;
-    let mut stream = session.execute_all(plan)?;
-    let mut rows = 0;
-    let mut batches = vec![RecordBatch::new_empty(schema)];
-    while let Some(batch) = stream.try_next().await.map_err(failed)? {
-        rows += batch.num_rows();
-        if rows > FEW {
-            return Ok(None);
-        }
-        batches.push(batch);
-    }
-    Ok(Some(batches))
-}
-
-/// The rows of `batches` as a table. They are copied together: batches that are slices of the same
-/// buffers would each be counted, by whoever holds them next, as all of it.
-fn in_memory(session: &Session, batches: &[RecordBatch]) -> Result<DataFrame> {
-    let failed = |e| engine_error("cannot hold keys in memory", e);
-    let schema = batches
-        .first()
-        .map_or_else(|| Arc::new(arrow::datatypes::Schema::empty()), RecordBatch::schema);
-    let rows = concat_batches(&schema, batches).map_err(|e| failed(e.into()))?;
-    let table = MemTable::try_new(schema, vec![vec![rows]]).map_err(failed)?;
-    session.table(Arc::new(table))
+    let rows = session.execute_all(plan)?;
+    let held = HeldRows::collect(session, rows, session.holding_limit(), what).await?;
+    Ok(held.filter(|held| held.count() <= FEW))
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+    use datafusion::datasource::MemTable;
     use rand::{Rng as _, SeedableRng as _};
 
     use super::*;
@@ -323,13 +300,14 @@ mod tests {
                 tables.add("bronze.t".parse().unwrap(), Arc::new(table));
                 tables.into_catalog()
             };
-            let (session, patient) = (engine.session(catalog()), engine.patient_session(catalog()));
+            let (session, spilling) =
+                (engine.session(catalog()), engine.spilling_session(catalog()));
             let plan = session.plan("SELECT * FROM bronze.t").await.unwrap();
-            let quick = newest_only(&session, &patient, plan, &by).await.unwrap();
+            let quick = newest_only(&session, &spilling, plan, &by).await.unwrap();
             let quick = session.frame(quick.plan).collect().await.unwrap();
-            let plan = patient.plan("SELECT * FROM bronze.t").await.unwrap();
-            let sorted = newest_by_sorting(&patient, plan, &by).unwrap();
-            let sorted = patient.frame(sorted).collect().await.unwrap();
+            let plan = spilling.plan("SELECT * FROM bronze.t").await.unwrap();
+            let sorted = newest_by_sorting(&spilling, plan, &by).unwrap();
+            let sorted = spilling.frame(sorted).collect().await.unwrap();
             let expected = reference(&rows);
             assert_eq!(rows_of(&quick), expected, "seed {seed}");
             assert_eq!(rows_of(&sorted), expected, "seed {seed}, sorted");

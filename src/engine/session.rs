@@ -5,7 +5,9 @@ use std::sync::Arc;
 use datafusion::catalog::{CatalogProvider, TableProvider};
 use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::{
+    FairSpillPool, MemoryConsumer, MemoryReservation, TrackConsumersPool,
+};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan};
@@ -27,8 +29,8 @@ use super::function::Functions;
 /// The name under which a lake is known in SQL.
 const CATALOG: &str = "lake";
 /// Rows and bytes at a time in a session that has little memory for much.
-const PATIENT_ROWS: usize = 1024;
-const PATIENT_BYTES: usize = 2 << 20;
+const SPILLING_ROWS: usize = 1024;
+const SPILLING_BYTES: usize = 2 << 20;
 /// How many of the hungriest operators an error about memory names.
 const NAMED_CONSUMERS: usize = 3;
 
@@ -37,12 +39,14 @@ const NAMED_CONSUMERS: usize = 3;
 pub struct Engine {
     runtime: Arc<RuntimeEnv>,
     cores: usize,
+    holding_limit: usize,
     functions: Arc<Functions>,
 }
 
 /// Questions to one catalog.
 pub struct Session {
     context: SessionContext,
+    holding_limit: usize,
 }
 
 impl Engine {
@@ -59,7 +63,8 @@ impl Engine {
             .build_arc()
             .map_err(|e| engine_error("cannot start the query engine", e))?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        Ok(Self { runtime, cores, functions: Arc::new(Functions::new(channels)) })
+        let functions = Arc::new(Functions::new(channels));
+        Ok(Self { runtime, cores, holding_limit: memory.for_held_rows(), functions })
     }
 
     /// The same engine for a part of the work, of which each core does one.
@@ -77,8 +82,9 @@ impl Engine {
         self.session_with(catalog, true)
     }
 
-    /// A session whose joins never hold one side in memory: slower, but nothing is too large.
-    pub fn patient_session(&self, catalog: Arc<dyn CatalogProvider>) -> Session {
+    /// A session whose joins sort and spill instead of holding one side in memory: slower, but
+    /// nothing is too large.
+    pub fn spilling_session(&self, catalog: Arc<dyn CatalogProvider>) -> Session {
         self.session_with(catalog, false)
     }
 
@@ -90,7 +96,7 @@ impl Engine {
             .with_create_default_catalog_and_schema(false)
             .with_parquet_pruning(true);
         if !prefer_hash_join {
-            config = config.with_batch_size(PATIENT_ROWS);
+            config = config.with_batch_size(SPILLING_ROWS);
         }
         let options = config.options_mut();
         options.execution.time_zone = Some("UTC".into());
@@ -103,7 +109,7 @@ impl Engine {
         if !prefer_hash_join {
             // Sorting wide rows merges what it spilled a batch of each run at a time: small batches
             // are what lets many runs be merged in little memory.
-            options.execution.sort_spill_reservation_bytes = PATIENT_BYTES;
+            options.execution.sort_spill_reservation_bytes = SPILLING_BYTES;
         }
         let state = SessionStateBuilder::new()
             .with_default_features()
@@ -113,11 +119,21 @@ impl Engine {
         let context = SessionContext::new_with_state(state);
         context.register_catalog(CATALOG, catalog);
         self.functions.register(&context);
-        Session { context }
+        Session { context, holding_limit: self.holding_limit }
     }
 }
 
 impl Session {
+    /// A reservation of nothing yet in the memory pool that all sessions share.
+    pub(super) fn reserve(&self, what: &str) -> MemoryReservation {
+        MemoryConsumer::new(what).register(&self.context.runtime_env().memory_pool)
+    }
+
+    /// How many bytes of rows a step of a run may hold at a time.
+    pub fn holding_limit(&self) -> usize {
+        self.holding_limit
+    }
+
     /// The plan of a query that only reads.
     ///
     /// Errors: `Invalid` for SQL that does not parse or plan, or that would change something.

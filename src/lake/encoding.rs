@@ -14,8 +14,8 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-/// A file is closed when it is about this large.
-const FILE_BYTES: u64 = 128 << 20;
+/// A file is closed when it is about this large, in bytes.
+pub const FILE_BYTES: u64 = 128 << 20;
 /// Readers decode a row group at a time, so it must not be larger than they can hold.
 const ROW_GROUP_ROWS: usize = 1 << 20;
 const ROW_GROUP_BYTES: usize = 64 << 20;

@@ -31,6 +31,7 @@ use crate::runtime::Timestamp;
 
 pub use changes::Changes;
 pub use commit::{Change, Removal};
+pub use encoding::FILE_BYTES;
 pub use file::{DataFile, Wanted, extent};
 pub use schema::{encoded, storable, to_stored};
 pub use sink::{Sink, Written};

@@ -101,6 +101,8 @@ pub struct SourceReport {
     pub files_written: u64,
     /// Their bytes.
     pub bytes_written: u64,
+    /// Whether the table has a new version.
+    pub committed: bool,
     /// The version of the table afterwards.
     pub version: u64,
     /// How long it took.
@@ -135,6 +137,8 @@ pub struct TableReport {
     pub bytes_written: u64,
     /// Rows in the table afterwards.
     pub rows: Option<u64>,
+    /// Whether the table has a new version, if only because how far it has read was noted.
+    pub committed: bool,
     /// The version of the table afterwards.
     pub version: u64,
     /// How long it took.
@@ -208,11 +212,11 @@ impl PipelineReport {
         self.milliseconds += earlier.milliseconds;
         let own = std::mem::take(&mut self.sources);
         self.sources = earlier.sources;
-        self.sources.retain(|source| source.batch.is_some());
+        self.sources.retain(|source| source.committed);
         self.sources.extend(own);
         let own = std::mem::take(&mut self.tables);
         self.tables = earlier.tables;
-        self.tables.retain(|table| table.strategy != "none");
+        self.tables.retain(|table| table.committed);
         self.tables.extend(own);
         let own = std::mem::take(&mut self.expectations);
         self.expectations = earlier.expectations;
@@ -221,8 +225,8 @@ impl PipelineReport {
 
     /// Whether any Bronze, Silver or Gold table has a new version.
     pub fn wrote_anything(&self) -> bool {
-        self.sources.iter().any(|source| source.batch.is_some())
-            || self.tables.iter().any(|table| table.strategy != "none")
+        self.sources.iter().any(|source| source.committed)
+            || self.tables.iter().any(|table| table.committed)
     }
 }
 

@@ -39,8 +39,8 @@ impl Memory {
         usize::try_from(self.0 / 5 * 2).unwrap_or(usize::MAX)
     }
 
-    /// What the keys that a run touches may hold.
-    pub fn for_keys(self) -> usize {
+    /// What a step of a run may hold of keys or rows, out of what queries may.
+    pub fn for_held_rows(self) -> usize {
         self.for_queries() / 8
     }
 

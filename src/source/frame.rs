@@ -243,7 +243,7 @@ mod tests {
             path: file.path().to_owned(),
             name: "x".into(),
             bytes: content.len() as u64,
-            modified_at: crate::runtime::Clock::System.now(),
+            modified_at: crate::runtime::now(),
         };
         let mut framer = Framer::open(input, Arc::default()).unwrap();
         let mut found = Vec::new();

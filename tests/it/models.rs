@@ -16,7 +16,7 @@ use clickwatch::engine::{Engine, Session, Tables, newest_only};
 use clickwatch::lake::{storable, to_stored};
 use clickwatch::name::TableName;
 use clickwatch::project::{Project, Strategy};
-use clickwatch::runtime::{Clock, Memory};
+use clickwatch::runtime::Memory;
 use clickwatch::source::{Decoder, Lineage, Piece, Records, bronze_schema};
 use datafusion::datasource::MemTable;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType};
@@ -80,7 +80,7 @@ impl Models {
             .find(|source| source.table == table)
             .ok_or_else(|| Refused(format!("no source fills {name}")))?;
         self.landed += 1;
-        let lineage = Lineage { batch: self.landed, ingested_at: Clock::System.now() };
+        let lineage = Lineage { batch: self.landed, ingested_at: clickwatch::runtime::now() };
         let mut decoder =
             Decoder::new(&source.columns, source.keep_raw, lineage).map_err(refused)?;
         decoder.decode(&Piece {

@@ -1,0 +1,143 @@
+//! One batch into Bronze: rejected records first, rows last, both with the number of the batch.
+
+use std::time::Instant;
+
+use crate::error::{Error, Kind, Result};
+use crate::lake::Change;
+use crate::ops::{Outdated, Quarantine, quarantine_of};
+use crate::pipeline::context::{Context, milliseconds};
+use crate::pipeline::view::overtaken;
+use crate::pipeline::{SourceReport, Step};
+use crate::project::Source;
+use crate::source::{InputFile, Lineage, feed};
+
+use super::decode::decode_all;
+use super::{bronze_spec, check_evolution, nothing_new};
+
+/// One batch on its way into Bronze.
+pub(super) struct Batch<'a> {
+    pub source: &'a Source,
+    pub application: &'a str,
+    pub number: i64,
+    pub files: Vec<InputFile>,
+    /// Whether an earlier run had planned it.
+    pub is_resumed: bool,
+    /// Batches that will never be landed, and of which nothing may stay in quarantine.
+    pub replaces: Vec<i64>,
+}
+
+/// Lands `batch`.
+///
+/// Errors: `Conflict` when another run has landed it meanwhile.
+pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<SourceReport> {
+    let started = Instant::now();
+    let source = batch.source;
+    let base = context.lake.snapshot(&source.table).await?;
+    let spec = bronze_spec(source);
+    check_evolution(&spec, base.as_ref())?;
+    if let Some(base) = &base
+        && base.position_of(batch.application).await? >= Some(batch.number)
+    {
+        return Err(Error::new(Kind::Conflict, "another run has landed this batch meanwhile")
+            .at("batch", batch.number)
+            .hint("run again: what is left to do is found by itself"));
+    }
+    let files = batch.files.len() as u64;
+    let total_bytes = batch.files.iter().map(|file| file.bytes).sum();
+    let threads = context.engine.cores();
+    let feed = feed(batch.files.clone(), threads, context.memory.for_ingest(), &context.stop);
+    context.progress.begin(Step::Ingest {
+        table: source.table.clone(),
+        total_bytes,
+        read_bytes: feed.bytes_read(),
+    });
+    let lineage = Lineage { batch: batch.number, ingested_at: context.as_of };
+    let mut quarantine =
+        Quarantine::open(&context.lake, &context.engine, &source.table, context.stamp())?;
+    let landed = decode_all(context, source, lineage, &feed, &mut quarantine).await?;
+    let rejected = quarantine.rejected();
+    commit_rejected(context, quarantine, &batch).await?;
+    let mut report = SourceReport {
+        batch: Some(batch.number),
+        resumed: batch.is_resumed,
+        files,
+        bytes_read: total_bytes,
+        records_read: landed.written.rows + rejected,
+        rows_landed: landed.written.rows,
+        rows_rescued: landed.rescued,
+        records_quarantined: rejected,
+        files_written: landed.written.adds.len() as u64,
+        bytes_written: landed.written.bytes,
+        committed: true,
+        ..nothing_new(source, 0)
+    };
+    let reason = format!("batch {} of {files} files", batch.number);
+    let change = Change {
+        adds: landed.written.adds,
+        positions: vec![(batch.application.to_owned(), batch.number)],
+        notes: vec![context.note(), ("strategy", "append".into()), ("reason", reason.into())],
+        ..Change::default()
+    };
+    (report.version, _) = context.lake.commit(&spec, base.as_ref(), change).await?;
+    report.milliseconds = milliseconds(started);
+    Ok(report)
+}
+
+/// Commits what the batch rejected, and takes out what the batches that it replaces had left: these
+/// never reached Bronze. What is there already, from a run that died afterwards, is not committed
+/// again. The first batch creates the table even when it rejects nothing, so that there always is one
+/// to ask.
+async fn commit_rejected(
+    context: &Context,
+    quarantine: Quarantine,
+    batch: &Batch<'_>,
+) -> Result<()> {
+    let base = quarantine_of(&context.lake).await?;
+    if let Some(base) = &base
+        && base.position_of(batch.application).await? >= Some(batch.number)
+    {
+        return quarantine.discard().await;
+    }
+    let outdated = Outdated::Batches(&batch.replaces);
+    let offsets = vec![(batch.application.to_owned(), batch.number)];
+    quarantine.commit(base.as_ref(), outdated, offsets, true).await
+}
+
+/// Makes sure that `batch` will never be landed by a run that still works on it: Bronze says that it
+/// is done with, and that it was given up. Of the two runs, one finds the other's commit.
+pub(super) async fn give_up(
+    context: &Context,
+    source: &Source,
+    application: &str,
+    batch: i64,
+) -> Result<()> {
+    let base = context.lake.snapshot(&source.table).await?;
+    let (landed, given_up) = match &base {
+        Some(base) => (
+            base.position_of(application).await?.unwrap_or(0),
+            base.position_of(&given_up_id(application)).await?,
+        ),
+        None => (0, None),
+    };
+    if given_up == Some(batch) {
+        return Ok(());
+    }
+    if base.is_some() && landed == batch {
+        return Err(overtaken(&source.table));
+    }
+    let reason = format!("batch {batch} was given up: its files changed");
+    let change = Change {
+        positions: vec![
+            (application.to_owned(), landed.max(batch)),
+            (given_up_id(application), batch),
+        ],
+        notes: vec![context.note(), ("reason", reason.into())],
+        ..Change::default()
+    };
+    context.lake.commit(&bronze_spec(source), base.as_ref(), change).await.map(drop)
+}
+
+/// Under which name Bronze remembers the batch that was given up last.
+pub(super) fn given_up_id(application: &str) -> String {
+    format!("{application}/given-up")
+}

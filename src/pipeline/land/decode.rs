@@ -1,0 +1,97 @@
+//! Pieces into rows and rows into files, on all cores.
+
+use arrow::array::{Array as _, RecordBatch};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::error::{Error, Kind, Result};
+use crate::lake::{Lake, TableSpec, Written};
+use crate::ops::{Quarantine, Rejected};
+use crate::pipeline::context::Context;
+use crate::project::Source;
+use crate::source::{Decoder, Feed, Lineage, Quarantined};
+
+use super::bronze_spec;
+
+/// What the decoders of a batch made of it together.
+#[derive(Default)]
+pub(super) struct Landed {
+    pub written: Written,
+    pub rescued: u64,
+}
+
+/// Decodes and writes on all cores until the feed ends; what is rejected goes to `quarantine`.
+pub(super) async fn decode_all(
+    context: &Context,
+    source: &Source,
+    lineage: Lineage,
+    feed: &Feed,
+    quarantine: &mut Quarantine,
+) -> Result<Landed> {
+    let (rejects, mut rejected) = mpsc::channel::<Vec<Quarantined>>(16);
+    let spec = bronze_spec(source);
+    let mut workers = JoinSet::new();
+    for _ in 0..context.engine.cores() {
+        let decoder = Decoder::new(&source.columns, source.keep_raw, lineage)?;
+        let destination = (context.lake.clone(), spec.clone());
+        workers.spawn(decode(decoder, destination, feed.clone(), rejects.clone()));
+    }
+    drop(rejects);
+    while let Some(records) = rejected.recv().await {
+        let records = records.into_iter();
+        let records = records.map(|record| Rejected::of_source(record, lineage.batch));
+        quarantine.add(records.collect()).await?;
+    }
+    let mut landed = Landed::default();
+    while let Some(worker) = workers.join_next().await {
+        let part =
+            worker.map_err(|e| Error::new(Kind::Bug, "a decoder ended by itself").because(e))??;
+        landed.written.merge(part.written);
+        landed.rescued += part.rescued;
+    }
+    Ok(landed)
+}
+
+/// One worker: pieces from the feed, rows to its own files.
+async fn decode(
+    mut decoder: Decoder,
+    (lake, spec): (Lake, TableSpec),
+    feed: Feed,
+    rejects: mpsc::Sender<Vec<Quarantined>>,
+) -> Result<Landed> {
+    let mut sink = lake.sink(&spec)?;
+    let mut rescued = 0;
+    loop {
+        let piece = match feed.next().await {
+            Ok(piece) => piece,
+            Err(error) => {
+                sink.abort().await;
+                return Err(error);
+            }
+        };
+        if let Some(piece) = &piece {
+            decoder.decode(piece);
+            let records = decoder.take_quarantined();
+            if !records.is_empty() && rejects.send(records).await.is_err() {
+                // The receiver met an error of its own, and that is the one that is reported.
+                sink.abort().await;
+                return Ok(Landed::default());
+            }
+        }
+        if decoder.is_full() || (piece.is_none() && decoder.rows() > 0) {
+            let rows = decoder.take_rows()?;
+            rescued += rescued_rows(&rows);
+            if let Err(error) = sink.write(&rows).await {
+                sink.abort().await;
+                return Err(error);
+            }
+        }
+        if piece.is_none() {
+            return Ok(Landed { written: sink.close().await?, rescued });
+        }
+    }
+}
+
+fn rescued_rows(rows: &RecordBatch) -> u64 {
+    rows.column_by_name("_rescued").map_or(0, |column| (column.len() - column.null_count()) as u64)
+}

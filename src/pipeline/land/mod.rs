@@ -1,0 +1,140 @@
+//! Landing what is new in a source: files into a batch, a batch into Bronze.
+
+mod batch;
+mod decode;
+mod pending;
+
+use std::path::Path;
+use std::time::Instant;
+
+use crate::error::{Error, Kind, Result};
+use crate::lake::{Change, Snapshot, TableSpec};
+use crate::project::{Pipeline, Source};
+use crate::source::bronze_schema;
+
+use super::SourceReport;
+use super::context::{Context, milliseconds};
+use super::view::View;
+
+use batch::{Batch, give_up, land_batch};
+
+pub(super) use pending::{Pending, pending};
+
+/// Lands what is new in `source`: first what an earlier run had planned and not finished, then what
+/// was found since. Adds to `reports` what was done, and one report when nothing was.
+pub(super) async fn land(
+    context: &Context,
+    view: &View,
+    (pipeline, source): (&Pipeline, &Source),
+    root: &Path,
+    reports: &mut Vec<SourceReport>,
+) -> Result<()> {
+    let placed = |e: Error| e.at("pipeline", &pipeline.name).at("source", source.table.name());
+    let started = Instant::now();
+    let mut pending = pending(context, pipeline, source, root).await.map_err(placed)?;
+    let before = reports.len();
+    for (number, files) in std::mem::take(&mut pending.resumed) {
+        let replaces = pending.batches.replaced_by(number);
+        let application = &pending.application;
+        let batch = Batch { source, application, number, files, is_resumed: true, replaces };
+        reports.push(land_batch(context, batch).await.map_err(placed)?);
+    }
+    if !pending.files.is_empty() {
+        reports.push(land_new(context, source, &pending).await.map_err(placed)?);
+    }
+    let version = match reports.get(before..).and_then(<[_]>::last) {
+        Some(landed) => landed.version,
+        None => {
+            let base = pending.bronze.as_ref();
+            let version = keep_shape(context, source, base).await.map_err(placed)?;
+            reports.push(SourceReport {
+                committed: base.map(Snapshot::version) != Some(version),
+                milliseconds: milliseconds(started),
+                ..nothing_new(source, version)
+            });
+            version
+        }
+    };
+    view.leave_at(&source.table, version, pending.bronze.as_ref()).await
+}
+
+/// Plans the files that are in no batch as the next one, and lands it.
+async fn land_new(context: &Context, source: &Source, pending: &Pending) -> Result<SourceReport> {
+    let Pending { application, batches, abandoned, files, .. } = pending;
+    if let Some(newest) = abandoned.last() {
+        give_up(context, source, application, *newest).await?;
+    }
+    let number = batches.plan(&context.lake, files, abandoned, context.stamp()).await?;
+    let batch = Batch {
+        source,
+        application,
+        number,
+        files: files.clone(),
+        is_resumed: false,
+        replaces: abandoned.clone(),
+    };
+    let landed = land_batch(context, batch).await?;
+    Ok(SourceReport { files_changed: batches.changed_among(files), ..landed })
+}
+
+/// Gives a Bronze table into which nothing lands the shape that models may rely on: creates it when
+/// it is not there, adds the columns that are new in its declaration. Gives its version.
+async fn keep_shape(context: &Context, source: &Source, base: Option<&Snapshot>) -> Result<u64> {
+    let spec = bronze_spec(source);
+    check_evolution(&spec, base)?;
+    if let Some(base) = base
+        && base.schema().fields() == spec.schema.fields()
+    {
+        return Ok(base.version());
+    }
+    let change = Change { notes: vec![context.note()], ..Change::default() };
+    Ok(context.lake.commit(&spec, base, change).await?.0)
+}
+
+fn bronze_spec(source: &Source) -> TableSpec {
+    TableSpec {
+        name: source.table.clone(),
+        schema: bronze_schema(&source.columns),
+        partition_by: Vec::new(),
+        description: source.description.clone(),
+        fingerprint: env!("CARGO_PKG_NAME").to_owned(),
+    }
+}
+
+/// Bronze may get new columns; those that it has stay as they are, because what they hold was
+/// decoded by the old declaration.
+fn check_evolution(spec: &TableSpec, base: Option<&Snapshot>) -> Result<()> {
+    let Some(base) = base else { return Ok(()) };
+    for old in base.schema().fields() {
+        let new = spec.schema.field_with_name(old.name()).ok();
+        if new.map(arrow::datatypes::Field::data_type) != Some(old.data_type()) {
+            return Err(Error::new(Kind::Invalid, "the declaration does not go with what has landed already")
+                .at("table", &spec.name)
+                .at("column", old.name())
+                .at("landed_as", old.data_type())
+                .hint("columns can be added; to change or drop one, load into another table or an empty lake"));
+        }
+    }
+    Ok(())
+}
+
+/// The report of a source in which nothing was done.
+fn nothing_new(source: &Source, version: u64) -> SourceReport {
+    SourceReport {
+        table: source.table.clone(),
+        batch: None,
+        resumed: false,
+        files: 0,
+        files_changed: 0,
+        bytes_read: 0,
+        records_read: 0,
+        rows_landed: 0,
+        rows_rescued: 0,
+        records_quarantined: 0,
+        files_written: 0,
+        bytes_written: 0,
+        committed: false,
+        version,
+        milliseconds: 0,
+    }
+}

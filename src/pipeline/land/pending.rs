@@ -1,0 +1,103 @@
+//! What of a source is not in Bronze yet.
+
+use std::path::Path;
+
+use crate::error::{Error, Kind, Result};
+use crate::lake::Snapshot;
+use crate::ops::Batches;
+use crate::pipeline::context::Context;
+use crate::project::{Pipeline, Source};
+use crate::source::{InputFile, discover};
+
+use super::batch::given_up_id;
+
+/// What a source holds that is not in Bronze yet.
+pub(in crate::pipeline) struct Pending {
+    /// The source in records and offsets, as `<pipeline>/<source>`.
+    pub application: String,
+    /// Its batches so far.
+    pub batches: Batches,
+    /// The Bronze table as it is.
+    pub bronze: Option<Snapshot>,
+    /// Batches that earlier runs had planned and that are not in Bronze, with their files.
+    pub resumed: Vec<(i64, Vec<InputFile>)>,
+    /// Batches that will never be landed, because their files are not what they were.
+    pub abandoned: Vec<i64>,
+    /// The files of the next batch.
+    pub files: Vec<InputFile>,
+}
+
+impl Pending {
+    /// How many of the files of the next batch were landed before, and changed since.
+    pub(in crate::pipeline) fn changed(&self) -> u64 {
+        self.batches.changed_among(&self.files)
+    }
+
+    /// The number of the next batch.
+    pub(in crate::pipeline) fn next_batch(&self) -> i64 {
+        self.batches.newest() + 1
+    }
+}
+
+/// What of `source` is not in Bronze yet; its path is relative to `root`.
+///
+/// Errors: `Invalid` when the table of batches does not go with Bronze.
+pub(in crate::pipeline) async fn pending(
+    context: &Context,
+    pipeline: &Pipeline,
+    source: &Source,
+    root: &Path,
+) -> Result<Pending> {
+    let application = format!("{}/{}", pipeline.name, source.table.name());
+    let files = discover(&root.join(&source.path))?;
+    // Bronze first: what it holds was planned before, whatever other runs do in between.
+    let bronze = context.lake.snapshot(&source.table).await?;
+    let landed = match &bronze {
+        Some(bronze) => bronze.position_of(&application).await?.unwrap_or(0),
+        None => 0,
+    };
+    let batches = Batches::read(&context.engine, &context.lake, &application).await?;
+    if landed > batches.newest() {
+        return Err(unknown_batches(source, landed, batches.newest()));
+    }
+    let given_up = match &bronze {
+        Some(bronze) => bronze.position_of(&given_up_id(&application)).await?,
+        None => None,
+    };
+    let (resumed, abandoned) = (Vec::new(), Vec::new());
+    let mut pending = Pending { application, batches, bronze, resumed, abandoned, files };
+    pending.sort_out(landed, given_up)?;
+    pending.files = pending.batches.new_among(&pending.files);
+    Ok(pending)
+}
+
+impl Pending {
+    /// Tells the batches behind `landed` that can still be landed from those that cannot.
+    fn sort_out(&mut self, landed: i64, given_up: Option<i64>) -> Result<()> {
+        // One that was given up by a run that died before it had planned another in its place.
+        if let Some(batch) = given_up.filter(|batch| self.batches.holds(*batch)) {
+            self.batches.abandon(batch);
+            self.abandoned.push(batch);
+        }
+        for batch in landed + 1..=self.batches.newest() {
+            match self.batches.files_of(batch)? {
+                Some(files) if files.is_empty() => {}
+                Some(files) => self.resumed.push((batch, files)),
+                // What is left of its files becomes a part of the next batch.
+                None => {
+                    self.batches.abandon(batch);
+                    self.abandoned.push(batch);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unknown_batches(source: &Source, landed: i64, known: i64) -> Error {
+    Error::new(Kind::Invalid, "Bronze holds batches that ops.batches does not know")
+        .at("table", &source.table)
+        .at("landed", landed)
+        .at("known", known)
+        .hint("which files were landed cannot be told: bring ops.batches back, or remove the Bronze table to land everything anew")
+}

@@ -1,0 +1,97 @@
+//! Publishing what a run left behind as an epoch.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Kind, Result};
+use crate::lake::Snapshot;
+use crate::name::{Layer, TableName};
+use crate::ops::{Epoch, Published};
+use crate::pipeline::build::{offset_id, version_of};
+use crate::pipeline::context::Context;
+use crate::pipeline::view::{View, overtaken};
+use crate::project::Pipeline;
+
+/// How often publishing is tried while other runs publish too.
+const ATTEMPTS: usize = 20;
+
+/// Publishes the states that the run leaves behind as a new epoch. Gives its number, or None when no
+/// table has a new state, or when a part of the pipeline that was not selected is behind the rest.
+///
+/// Errors: `Conflict` when another run has published something that does not go with this one.
+pub(super) async fn publish(
+    context: &Context,
+    view: &View,
+    pipeline: &Pipeline,
+) -> Result<Option<u64>> {
+    let Some(own) = closed_set(view, pipeline).await? else { return Ok(None) };
+    for _ in 0..ATTEMPTS {
+        let newest = Epoch::read(&context.engine, &context.lake, None).await?;
+        // Versions compare only as long as it is the same table.
+        let known = |table: &TableName, own: &Published| {
+            let known = newest.tables.get(table).filter(|known| known.table_id == own.table_id);
+            known.map(|known| known.version)
+        };
+        if own.iter().all(|(table, own)| known(table, own) >= Some(own.version)) {
+            return Ok(None);
+        }
+        let ahead = own.iter().find(|(table, own)| known(table, own) > Some(own.version));
+        if let Some((table, _)) = ahead {
+            return Err(overtaken(table));
+        }
+        check_foreign(view, pipeline, &newest).await?;
+        let mut tables = newest.tables;
+        tables.extend(own.clone());
+        let epoch = Epoch { number: newest.number + 1, tables };
+        match epoch.publish(&context.lake, &pipeline.name, &context.run_id).await {
+            Err(e) if e.kind() == Kind::Conflict => {}
+            result => return result.map(|()| Some(epoch.number)),
+        }
+    }
+    Err(Error::new(Kind::Conflict, "other runs publish all the time"))
+}
+
+/// Another pipeline's table that was read must still be published as it was read.
+async fn check_foreign(view: &View, pipeline: &Pipeline, newest: &Epoch) -> Result<()> {
+    let reads = pipeline.models.iter().flat_map(|model| &model.reads);
+    for table in reads.filter(|table| !view.owns(table)) {
+        let own = Published::of(&view.state_of(table).await?);
+        let known = newest.tables.get(table).filter(|known| known.table_id == own.table_id);
+        if known.is_some_and(|known| known.version != own.version) {
+            return Err(overtaken(table));
+        }
+    }
+    Ok(())
+}
+
+/// The versions of the tables of `pipeline`, if each model was built from exactly these rows.
+async fn closed_set(
+    view: &View,
+    pipeline: &Pipeline,
+) -> Result<Option<BTreeMap<TableName, Published>>> {
+    let mut own = BTreeMap::new();
+    for source in &pipeline.sources {
+        let Some(state) = view.state_if_any(&source.table).await? else { return Ok(None) };
+        own.insert(source.table.clone(), Published::of(&state));
+    }
+    for model in &pipeline.models {
+        let Some(state) = view.state_if_any(&model.table).await? else { return Ok(None) };
+        for read in &model.reads {
+            if !is_built_from(&state, &view.state_of(read).await?).await? {
+                return Ok(None);
+            }
+        }
+        own.insert(model.table.clone(), Published::of(&state));
+    }
+    own.retain(|table, _| table.layer() != Layer::Ops);
+    Ok(Some(own))
+}
+
+/// Whether `state` was built from the rows of `upstream`, if perhaps from other files of them.
+async fn is_built_from(state: &Snapshot, upstream: &Snapshot) -> Result<bool> {
+    let Some(read) = state.position_of(&offset_id(upstream)).await? else { return Ok(false) };
+    if read == version_of(upstream) {
+        return Ok(true);
+    }
+    let changes = upstream.changes_since(u64::try_from(read).unwrap_or_default()).await?;
+    Ok(changes.is_ok_and(|changes| changes.is_empty()))
+}
