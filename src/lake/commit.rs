@@ -10,8 +10,10 @@ use deltalake::protocol::{DeltaOperation, SaveMode};
 
 use crate::error::{Error, Kind, Result};
 
+use super::fault::delta_error;
+use super::provenance::MADE_BY;
 use super::snapshot::FINGERPRINT;
-use super::{DataFile, Lake, Snapshot, TableSpec, delta_error};
+use super::{DataFile, Lake, Snapshot, TableSpec};
 
 /// How many commits lie between two checkpoints: readers replay at most so many entries.
 const CHECKPOINT_INTERVAL: &str = "20";
@@ -84,9 +86,11 @@ impl Lake {
         // A table is created once: whoever comes second must look at what the first has made. And
         // files that a compaction has merged meanwhile would go twice: the library does not see that.
         let retries = if base.is_some() && removed.is_empty() { RETRIES } else { 0 };
+        let made_by = (MADE_BY, Value::from(env!("CARGO_PKG_VERSION")));
+        let notes = change.notes.into_iter().chain([made_by]);
         let properties = CommitProperties::default()
             .with_max_retries(retries)
-            .with_metadata(change.notes.into_iter().map(|(key, value)| (key.to_owned(), value)))
+            .with_metadata(notes.map(|(key, value)| (key.to_owned(), value)))
             .with_application_transactions(positions)
             // Listing the whole log at every commit is not worth the few files it would clean up.
             .with_cleanup_expired_logs(Some(false));
@@ -159,7 +163,7 @@ fn remove_action(file: &DataFile, data_change: bool) -> Remove {
         data_change,
         deletion_timestamp: Some(chrono::Utc::now().timestamp_millis()),
         extended_file_metadata: Some(true),
-        partition_values: Some(file.partition.clone()),
+        partition_values: Some(file.partition.as_ref().clone()),
         size: i64::try_from(file.size).ok(),
         tags: None,
         deletion_vector: None,

@@ -32,8 +32,8 @@ use url::Url;
 use crate::name::Layer;
 use crate::runtime::Failpoint;
 
-/// The directory of a table's commits.
-const LOG: &str = "_delta_log";
+use super::log::LOG;
+
 /// Files that are synced at the same time.
 const SYNCS_AT_ONCE: usize = 16;
 

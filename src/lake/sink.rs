@@ -23,7 +23,8 @@ use crate::error::{Error, Kind, Result};
 use crate::name::Layer;
 
 use super::encoding::open_writer;
-use super::{Lake, TableSpec, delta_error, encoded, to_stored};
+use super::fault::delta_error;
+use super::{Lake, TableSpec, encoded, to_stored};
 
 /// Rows of one partition that are encoded together, or fewer when they are large.
 const ROWS_AT_ONCE: usize = 32 << 10;

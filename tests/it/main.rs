@@ -18,6 +18,8 @@ mod incremental;
 mod lake;
 mod layers;
 mod layouts;
+#[cfg(unix)]
+mod logs;
 mod mistakes;
 mod models;
 mod nasty;
