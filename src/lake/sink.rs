@@ -24,6 +24,7 @@ use crate::name::Layer;
 
 use super::encoding::open_writer;
 use super::fault::delta_error;
+use super::schema::check_calendar;
 use super::{Lake, TableSpec, encoded, to_stored};
 
 /// Rows of one partition that are encoded together, or fewer when they are large.
@@ -125,7 +126,9 @@ impl Sink {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let batch = to_stored(batch, &self.schema, &[])?;
+        let batch = to_stored(batch, &self.schema, &self.spec.partition_by)
+            .and_then(|batch| check_calendar(&batch).map(|()| batch))
+            .map_err(|e| e.at("table", &self.spec.name))?;
         for (key, rows) in self.split(&batch)? {
             self.written.rows += rows.num_rows() as u64;
             self.rows_waiting += rows.num_rows();
