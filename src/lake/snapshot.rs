@@ -24,6 +24,10 @@ use super::{At, DataFile, Wanted, encoded};
 /// The key under which a table remembers what made it.
 pub(super) const FINGERPRINT: &str = "clickwatch.fingerprint";
 
+/// The key under which a table remembers how many rows it had when it was decided that partitions get
+/// no files of their own.
+pub(super) const WHOLE_ROWS: &str = "clickwatch.wholeRows";
+
 /// The column that says which file a row is in.
 pub const FILE_NUMBER: &str = "_clickwatch_file";
 
@@ -47,6 +51,7 @@ struct Head {
     partition_by: Vec<String>,
     description: Option<String>,
     fingerprint: Option<String>,
+    whole_rows: Option<u64>,
     committed_at: Option<Timestamp>,
 }
 
@@ -69,6 +74,7 @@ impl HistoryEntry {
         let operation = info.get("operation").and_then(Value::as_str);
         Self {
             version: Some(version),
+            whole_rows: whole_rows.and_then(|rows| rows.parse().ok()),
             committed_at: committed_at.and_then(DateTime::from_timestamp_millis),
             operation: operation.map(str::to_owned).unwrap_or_default(),
             notes: info
@@ -149,6 +155,18 @@ impl Snapshot {
     /// What made the table, if clickwatch did.
     pub fn fingerprint(&self) -> Option<String> {
         self.head.fingerprint.clone()
+    }
+
+    pub(super) fn whole_rows(&self) -> Option<u64> {
+        self.head.whole_rows
+    }
+
+    /// Whether the table has many more rows than when it was decided that its partitions get no files
+    /// of their own: writing it anew decides once more.
+    pub fn has_outgrown_layout(&self) -> bool {
+        const GROWTH: u64 = 4;
+        let Some(whole_rows) = self.head.whole_rows else { return false };
+        self.rows().is_some_and(|rows| rows / GROWTH > whole_rows)
     }
 
     /// When this version was committed.
@@ -246,12 +264,14 @@ impl Head {
     fn of(state: &DeltaTableState) -> Self {
         let metadata = state.metadata();
         let committed_at = state.version_timestamp(state.version());
+        let whole_rows = metadata.configuration().get(WHOLE_ROWS);
         Self {
             version: state.version(),
             id: metadata.id().to_owned(),
             partition_by: metadata.partition_columns().to_vec(),
             description: metadata.description().map(str::to_owned),
             fingerprint: metadata.configuration().get(FINGERPRINT).cloned(),
+            whole_rows: whole_rows.and_then(|rows| rows.parse().ok()),
             committed_at: committed_at.and_then(DateTime::from_timestamp_millis),
         }
     }

@@ -20,6 +20,7 @@ mod layers;
 mod layouts;
 #[cfg(unix)]
 mod logs;
+mod many_days;
 mod mistakes;
 mod models;
 mod nasty;
