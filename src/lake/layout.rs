@@ -8,6 +8,7 @@
 //! two a table is, and whoever adds to it keeps to that.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::array::RecordBatch;
@@ -24,9 +25,11 @@ use super::{Lake, Sink, Snapshot, TableSpec, Written};
 const FEW_PARTITIONS: usize = 128;
 /// Partitions with fewer rows than this, on average, are not.
 const ROWS_PER_PARTITION: usize = 256;
-/// How many rows are looked at, or fewer when they are large.
+/// How many rows a sink looks at, or fewer when they are large.
 const ROWS_LOOKED_AT: usize = 128 << 10;
 const BYTES_LOOKED_AT: usize = 64 << 20;
+/// A sink with fewer rows leaves them to be written with those of the others.
+const FEW_ROWS: usize = 32 << 10;
 /// Rows of a file that is not kept to one partition.
 const ROWS_PER_FILE: usize = 64 << 10;
 
@@ -35,6 +38,7 @@ const ROWS_PER_FILE: usize = 64 << 10;
 pub struct Layout {
     lake: Lake,
     spec: TableSpec,
+    expected_rows: u64,
     /// What the sinks decide together; nothing when the layout is known before.
     shared: Option<Arc<Shared>>,
 }
@@ -42,6 +46,7 @@ pub struct Layout {
 #[derive(Debug, Default)]
 struct Shared {
     is_separated: OnceLock<bool>,
+    sinks: AtomicU64,
     /// Rows of sinks that were closed before anything was decided.
     left: Mutex<Vec<RecordBatch>>,
 }
@@ -61,14 +66,15 @@ pub(super) struct Gathered {
 impl Lake {
     /// How the files of the table of `spec` are to be laid out: as those of `base`, if rows are added
     /// to it or replaced in it; as suits the rows, when the table is written as a whole and there is
-    /// no `base`.
-    pub fn layout(&self, spec: &TableSpec, base: Option<&Snapshot>) -> Layout {
+    /// no `base`. `expected_rows` is about how many rows there will be, all sinks together: the first
+    /// rows of a large table may fall into many days as well.
+    pub fn layout(&self, spec: &TableSpec, base: Option<&Snapshot>, expected_rows: u64) -> Layout {
         let mut spec = spec.clone();
         let is_open = base.is_none() && !spec.partition_by.is_empty();
         if let Some(base) = base {
             spec.partition_by = base.partition_by();
         }
-        Layout { lake: self.clone(), spec, shared: is_open.then(Arc::default) }
+        Layout { lake: self.clone(), spec, expected_rows, shared: is_open.then(Arc::default) }
     }
 }
 
@@ -77,6 +83,9 @@ impl Layout {
     pub fn sink(&self) -> Result<Sink> {
         let mut sink = self.lake.sink(&self.spec)?;
         sink.gathered = self.gathered(&sink)?;
+        if let Some(shared) = &self.shared {
+            shared.sinks.fetch_add(1, Ordering::Relaxed);
+        }
         Ok(sink)
     }
 
@@ -109,7 +118,7 @@ impl Layout {
         for batch in left {
             gathered.push(batch)?;
         }
-        sink.settle(gathered).await?;
+        sink.settle(gathered, true).await?;
         sink.close().await
     }
 
@@ -125,13 +134,9 @@ impl Layout {
     }
 }
 
-impl Shared {
-    /// Whether each partition gets files of its own. What is decided first holds for all.
-    fn is_separated(&self, partitions: usize, rows: usize) -> bool {
-        *self.is_separated.get_or_init(|| {
-            partitions <= FEW_PARTITIONS || rows >= partitions.saturating_mul(ROWS_PER_PARTITION)
-        })
-    }
+/// Whether each partition is worth files of its own.
+fn is_worth_separating(partitions: usize, rows: usize) -> bool {
+    partitions <= FEW_PARTITIONS || rows >= partitions.saturating_mul(ROWS_PER_PARTITION)
 }
 
 impl Gathered {
@@ -155,8 +160,24 @@ impl Gathered {
         self.is_decided() || self.rows >= ROWS_LOOKED_AT || self.bytes >= BYTES_LOOKED_AT
     }
 
-    pub(super) fn is_decided(&self) -> bool {
+    /// Whether the rows are not worth being written by themselves, and need not be.
+    pub(super) fn is_little(&self) -> bool {
+        !self.is_decided() && self.rows < FEW_ROWS
+    }
+
+    fn is_decided(&self) -> bool {
         self.shared.is_separated.get().is_some()
+    }
+
+    /// Whether each partition gets files of its own, which the first sink that asks decides for all;
+    /// `is_all` says whether no more rows will come to this one.
+    fn is_separated(&self, is_all: bool) -> bool {
+        *self.shared.is_separated.get_or_init(|| {
+            let sinks = self.shared.sinks.load(Ordering::Relaxed).max(1);
+            let share = usize::try_from(self.layout.expected_rows / sinks).unwrap_or(usize::MAX);
+            let rows = if is_all { self.rows } else { self.rows.max(share) };
+            is_worth_separating(self.partitions.len(), rows)
+        })
     }
 
     /// Leaves the rows to [`Layout::finish`].
@@ -177,9 +198,10 @@ impl Gathered {
 }
 
 impl Sink {
-    /// Writes what was gathered, in the layout that it suggests if none is decided yet.
-    pub(super) async fn settle(&mut self, gathered: Gathered) -> Result<()> {
-        if gathered.shared.is_separated(gathered.partitions.len(), gathered.rows) {
+    /// Writes what was gathered, in the layout that it suggests if none is decided yet; `is_all` says
+    /// whether no more rows will come.
+    pub(super) async fn settle(&mut self, gathered: Gathered, is_all: bool) -> Result<()> {
+        if gathered.is_separated(is_all) {
             for batch in &gathered.batches {
                 self.take_in(batch).await?;
             }
@@ -204,13 +226,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_small_partitions_share_files_and_others_do_not() {
-        let is_separated = |partitions, rows| Shared::default().is_separated(partitions, rows);
-        assert!(is_separated(1, 1) && is_separated(FEW_PARTITIONS, FEW_PARTITIONS));
-        assert!(!is_separated(10_000, 10_000));
-        assert!(is_separated(10_000, 10_000 * ROWS_PER_PARTITION));
-        let shared = Shared::default();
-        assert!(!shared.is_separated(10_000, 10_000));
-        assert!(!shared.is_separated(1, 1), "what was decided first does not hold");
+    fn only_many_partitions_of_a_few_rows_share_files() {
+        assert!(is_worth_separating(1, 1));
+        assert!(is_worth_separating(FEW_PARTITIONS, FEW_PARTITIONS));
+        assert!(!is_worth_separating(FEW_PARTITIONS + 1, FEW_PARTITIONS + 1));
+        assert!(!is_worth_separating(10_000, 10_000 * ROWS_PER_PARTITION - 1));
+        assert!(is_worth_separating(10_000, 10_000 * ROWS_PER_PARTITION));
     }
 }

@@ -136,7 +136,7 @@ impl Sink {
         let Some(gathered) = &mut self.gathered else { return self.take_in(&batch).await };
         gathered.push(batch)?;
         match self.gathered.take_if(|gathered| gathered.is_enough()) {
-            Some(gathered) => self.settle(gathered).await,
+            Some(gathered) => self.settle(gathered, false).await,
             None => Ok(()),
         }
     }
@@ -171,12 +171,11 @@ impl Sink {
 
     /// Writes what waits and closes all files.
     ///
-    /// Of a [`Layout`](super::Layout) that is not decided yet nothing is written: what the sink got is
-    /// left to the layout.
+    /// A few rows of a [`Layout`](super::Layout) that is not decided yet are left to it.
     pub async fn close(mut self) -> Result<Written> {
         match self.gathered.take() {
-            Some(gathered) if gathered.is_decided() => self.settle(gathered).await?,
-            Some(gathered) => gathered.leave(),
+            Some(gathered) if gathered.is_little() => gathered.leave(),
+            Some(gathered) => self.settle(gathered, true).await?,
             None => {}
         }
         self.close_files().await?;

@@ -86,10 +86,10 @@ async fn written(layout: &Layout, batches: &[RecordBatch]) -> Written {
 
 /// Commits `batches` in place of all rows, or beside those of `base`; gives the table afterwards.
 async fn commit(lake: &Lake, base: Option<&Snapshot>, batches: &[RecordBatch]) -> Snapshot {
-    let written = written(&lake.layout(&spec(), base), batches).await;
+    let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
+    let written = written(&lake.layout(&spec(), base, rows), batches).await;
     let newest = lake.snapshot(&spec().name).await.unwrap();
     let removal = if base.is_none() { Removal::Everything } else { Removal::Nothing };
-    let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
     assert_eq!(written.rows, rows);
     let change = Change { adds: written.adds, removal, ..Change::default() };
     lake.commit(&spec(), newest.as_ref(), change).await.unwrap();
@@ -122,12 +122,25 @@ fn a_table_keeps_its_layout_until_it_is_written_as_a_whole() {
         let adds = sink.close().await.unwrap().adds;
         let mixed = lake.commit(&spec(), Some(&more), Change { adds, ..Change::default() }).await;
         assert_eq!(mixed.unwrap_err().kind(), Kind::Bug);
-        let large = commit(&lake, None, &[rows(0..150, 300), rows(0..150, 10)]).await;
-        assert_eq!((large.size().0, large.rows()), (150, Some(150 * 310)));
+        let large = commit(&lake, None, &[rows(0..150, 300), rows(150..160, 1)]).await;
+        assert_eq!((large.size().0, large.rows()), (160, Some(150 * 300 + 10)));
         assert_eq!(large.partition_by(), ["day"]);
         assert!(!large.has_outgrown_layout());
-        let kept = commit(&lake, Some(&large), &[rows(150..151, 1)]).await;
-        assert_eq!(kept.size().0, 151);
+        let kept = commit(&lake, Some(&large), &[rows(160..161, 1)]).await;
+        assert_eq!(kept.size().0, 161);
+    });
+}
+
+#[test]
+fn the_first_rows_of_a_large_table_do_not_make_its_days_small() {
+    let directory = tempfile::tempdir().unwrap();
+    let lake = Lake::at(directory.path().to_str().unwrap()).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let is_separated = |written: &Written| !written.adds[0].partition_values.is_empty();
+        let first = [rows(0..700, 200)];
+        assert!(!is_separated(&written(&lake.layout(&spec(), None, 140_000), &first).await));
+        assert!(is_separated(&written(&lake.layout(&spec(), None, 100_000_000), &first).await));
     });
 }
 
