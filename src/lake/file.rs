@@ -57,6 +57,11 @@ impl DataFile {
         }
     }
 
+    /// What tells it from every other file of its table.
+    pub fn name(&self) -> &str {
+        self.path.as_ref()
+    }
+
     /// Whether both are the same file of a table.
     pub fn is(&self, other: &Self) -> bool {
         self.path == other.path

@@ -38,7 +38,7 @@ pub struct ForeignCommit {
 impl CommitMark {
     fn of(commit: &[u8]) -> Self {
         let hash = blake3::hash(commit);
-        let first = hash.as_bytes().first_chunk().copied().unwrap_or_default();
+        let first: [u8; 8] = hash.as_bytes().first_chunk().copied().unwrap_or_default();
         // A position of a table is no negative number.
         Self(i64::from_le_bytes(first) & i64::MAX)
     }
