@@ -3,8 +3,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use deltalake::kernel::Action;
-use deltalake::logstore::get_actions;
 use futures::{StreamExt as _, TryStreamExt as _};
 use indexmap::IndexMap;
 use object_store::path::Path;
@@ -12,7 +10,8 @@ use object_store::{Error as StoreError, ObjectStoreExt as _};
 
 use crate::error::{Error, Result};
 
-use super::{DataFile, Snapshot, delta_error};
+use super::log::Entry;
+use super::{DataFile, Snapshot};
 
 /// Files that are looked at together.
 const LOOKS_AT_ONCE: usize = 16;
@@ -38,31 +37,32 @@ impl Snapshot {
     ///
     /// Out: the changes, or why they cannot be told: then everything has to be read anew. All
     /// files that are named are there to be read.
+    ///
+    /// Errors: `Data` for a commit that cannot be read.
     pub async fn changes_since(
         &self,
         version: u64,
     ) -> Result<std::result::Result<Changes, String>> {
         let table = self.name();
-        let failed = |e| delta_error("cannot read the commits of the table", table, e);
         if version > self.version() {
             return Ok(Err(format!("{table} went back from version {version}")));
         }
-        let log_store = self.table.log_store();
+        let log = self.log();
         let mut added = IndexMap::new();
         let mut removed = IndexMap::new();
         for version in version + 1..=self.version() {
-            let Some(entry) = log_store.read_commit_entry(version).await.map_err(failed)? else {
+            let Some(entries) = log.entries(version).await? else {
                 return Ok(Err(format!("commit {version} of {table} is gone")));
             };
-            for action in get_actions(version, &entry).map_err(failed)? {
-                match action {
-                    Action::Add(add) if add.data_change => {
+            for entry in entries {
+                match entry {
+                    Entry::Add(add) if add.data_change => {
                         let file = DataFile::of_add(&add);
                         if removed.shift_remove(&file.path).is_none() {
                             added.insert(file.path.clone(), file);
                         }
                     }
-                    Action::Remove(remove) if remove.data_change => {
+                    Entry::Remove(remove) if remove.data_change => {
                         let Some(file) = DataFile::of_remove(&remove) else {
                             return Ok(Err(format!(
                                 "what {table} lost in version {version} is unknown"
@@ -72,7 +72,7 @@ impl Snapshot {
                             removed.insert(file.path.clone(), file);
                         }
                     }
-                    Action::Metadata(_) => {
+                    Entry::Metadata => {
                         return Ok(Err(format!("{table} was made anew in version {version}")));
                     }
                     _ => {}
@@ -92,7 +92,7 @@ impl Snapshot {
     /// The first of the changed files that is not there any more. Those of this version are not
     /// looked for.
     async fn first_missing(&self, changes: &Changes) -> Result<Option<Path>> {
-        let present: HashSet<Path> = self.files()?.into_iter().map(|file| file.path).collect();
+        let present: HashSet<&Path> = self.known_files()?.iter().map(|file| &file.path).collect();
         let store = self.table.log_store().object_store(None);
         let candidates = changes.added.iter().chain(&changes.removed);
         let candidates: Vec<Path> = candidates

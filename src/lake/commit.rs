@@ -10,8 +10,10 @@ use deltalake::protocol::{DeltaOperation, SaveMode};
 
 use crate::error::{Error, Kind, Result};
 
-use super::snapshot::FINGERPRINT;
-use super::{DataFile, Lake, Snapshot, TableSpec, delta_error};
+use super::fault::delta_error;
+use super::provenance::MADE_BY;
+use super::snapshot::{FINGERPRINT, WHOLE_ROWS};
+use super::{DataFile, Lake, Snapshot, TableSpec};
 
 /// How many commits lie between two checkpoints: readers replay at most so many entries.
 const CHECKPOINT_INTERVAL: &str = "20";
@@ -58,10 +60,10 @@ impl Lake {
         base: Option<&Snapshot>,
         change: Change,
     ) -> Result<(u64, u64)> {
-        let table = &spec.name;
+        let Shape { spec, whole_rows } = &Shape::of(spec, base, &change)?;
         let log_store = match base {
             Some(base) => base.table.log_store(),
-            None => self.place_of(table)?.log_store(),
+            None => self.place_of(&spec.name)?.log_store(),
         };
         let removed = match (base, change.removal) {
             (None, _) | (_, Removal::Nothing) => Vec::new(),
@@ -70,26 +72,18 @@ impl Lake {
         };
         let mode = if removed.is_empty() { SaveMode::Append } else { SaveMode::Overwrite };
         let is_new = !change.is_rearrangement;
-        let mut actions =
-            if change.is_rearrangement { Vec::new() } else { head_actions(spec, base)? };
+        let mut actions = match change.is_rearrangement {
+            true => Vec::new(),
+            false => head_actions(spec, base, *whole_rows)?,
+        };
         let replaced = removed.iter().filter_map(DataFile::rows).sum();
         actions.extend(removed.iter().map(|file| Action::Remove(remove_action(file, is_new))));
         let adds = change.adds.into_iter();
         actions.extend(adds.map(|add| Action::Add(Add { data_change: is_new, ..add })));
-        let positions = change
-            .positions
-            .into_iter()
-            .map(|(id, version)| Transaction::new(id, version))
-            .collect();
         // A table is created once: whoever comes second must look at what the first has made. And
         // files that a compaction has merged meanwhile would go twice: the library does not see that.
         let retries = if base.is_some() && removed.is_empty() { RETRIES } else { 0 };
-        let properties = CommitProperties::default()
-            .with_max_retries(retries)
-            .with_metadata(change.notes.into_iter().map(|(key, value)| (key.to_owned(), value)))
-            .with_application_transactions(positions)
-            // Listing the whole log at every commit is not worth the few files it would clean up.
-            .with_cleanup_expired_logs(Some(false));
+        let properties = properties(change.notes, change.positions, retries);
         let partition_by = (!spec.partition_by.is_empty()).then(|| spec.partition_by.clone());
         let operation = DeltaOperation::Write { mode, partition_by, predicate: None };
         let state = base.map(Snapshot::state).transpose()?;
@@ -102,25 +96,90 @@ impl Lake {
     }
 }
 
+/// What a commit carries besides its files.
+fn properties(
+    notes: Vec<(&'static str, Value)>,
+    positions: Vec<(String, i64)>,
+    retries: usize,
+) -> CommitProperties {
+    let made_by = (MADE_BY, Value::from(env!("CARGO_PKG_VERSION")));
+    let notes = notes.into_iter().chain([made_by]);
+    let positions = positions.into_iter().map(|(id, version)| Transaction::new(id, version));
+    CommitProperties::default()
+        .with_max_retries(retries)
+        .with_metadata(notes.map(|(key, value)| (key.to_owned(), value)))
+        .with_application_transactions(positions.collect())
+        // Listing the whole log at every commit is not worth the few files it would clean up.
+        .with_cleanup_expired_logs(Some(false))
+}
+
+/// What a table is after a commit.
+struct Shape {
+    /// With the partition columns that its files have.
+    spec: TableSpec,
+    /// When these are none though the table should have some: its rows when that was chosen.
+    whole_rows: Option<u64>,
+}
+
+impl Shape {
+    /// The shape after `change` to `base`: a table that is written as a whole takes the layout of its
+    /// new files, and any other keeps its own.
+    fn of(declared: &TableSpec, base: Option<&Snapshot>, change: &Change) -> Result<Self> {
+        let kept = base.filter(|_| !matches!(change.removal, Removal::Everything));
+        let partition_by = match (change.adds.first(), kept) {
+            (Some(add), _) if add.partition_values.is_empty() => Vec::new(),
+            (None, Some(kept)) => kept.partition_by(),
+            _ => declared.partition_by.clone(),
+        };
+        let is_separated = !partition_by.is_empty();
+        if kept.is_some_and(|kept| kept.partition_by() != partition_by)
+            || change.adds.iter().any(|add| add.partition_values.is_empty() == is_separated)
+        {
+            return Err(Error::new(Kind::Bug, "the files have another layout than their table")
+                .at("table", &declared.name));
+        }
+        let before = base.and_then(Snapshot::whole_rows);
+        let whole_rows = match (partition_by == declared.partition_by, kept) {
+            (true, _) => None,
+            (false, Some(_)) => before,
+            // Readers of a table take other metadata for another table.
+            (false, None) => {
+                let rows = change.adds.iter().filter_map(|add| DataFile::of_add(add).rows());
+                let rows = rows.sum::<u64>();
+                before.filter(|before| rows / 2 <= *before).or(Some(rows))
+            }
+        };
+        Ok(Self { spec: TableSpec { partition_by, ..declared.clone() }, whole_rows })
+    }
+}
+
 /// The protocol and metadata of a new table, or the metadata of one that changes its shape.
-fn head_actions(spec: &TableSpec, base: Option<&Snapshot>) -> Result<Vec<Action>> {
+fn head_actions(
+    spec: &TableSpec,
+    base: Option<&Snapshot>,
+    whole_rows: Option<u64>,
+) -> Result<Vec<Action>> {
     let Some(base) = base else {
         let protocol: Protocol =
             from_json(spec, json!({"minReaderVersion": 1, "minWriterVersion": 2}))?;
-        return Ok(vec![Action::Protocol(protocol), Action::Metadata(metadata(spec, None)?)]);
+        return Ok(vec![
+            Action::Protocol(protocol),
+            Action::Metadata(metadata(spec, None, whole_rows)?),
+        ]);
     };
     let is_same = base.schema().fields() == spec.schema.fields()
         && base.partition_by() == spec.partition_by
+        && base.whole_rows() == whole_rows
         && base.description() == spec.description
         && base.fingerprint().as_deref() == Some(spec.fingerprint.as_str());
     if is_same {
         return Ok(Vec::new());
     }
     let id = base.state()?.metadata().id().to_owned();
-    Ok(vec![Action::Metadata(metadata(spec, Some(id))?)])
+    Ok(vec![Action::Metadata(metadata(spec, Some(id), whole_rows)?)])
 }
 
-fn metadata(spec: &TableSpec, id: Option<String>) -> Result<Metadata> {
+fn metadata(spec: &TableSpec, id: Option<String>, whole_rows: Option<u64>) -> Result<Metadata> {
     let schema: StructType = spec.schema.as_ref().try_into_kernel().map_err(|e| {
         Error::new(Kind::Invalid, "a column has a type that Delta does not know")
             .at("table", &spec.name)
@@ -129,6 +188,13 @@ fn metadata(spec: &TableSpec, id: Option<String>) -> Result<Metadata> {
     let schema = serde_json::to_string(&schema).map_err(|e| {
         Error::new(Kind::Bug, "cannot write down a schema").at("table", &spec.name).because(e)
     })?;
+    let mut configuration = json!({
+        FINGERPRINT: spec.fingerprint,
+        "delta.checkpointInterval": CHECKPOINT_INTERVAL,
+    });
+    if let (Some(rows), Some(configuration)) = (whole_rows, configuration.as_object_mut()) {
+        configuration.insert(WHOLE_ROWS.to_owned(), rows.to_string().into());
+    }
     from_json(
         spec,
         json!({
@@ -138,10 +204,7 @@ fn metadata(spec: &TableSpec, id: Option<String>) -> Result<Metadata> {
             "format": {"provider": "parquet", "options": {}},
             "schemaString": schema,
             "partitionColumns": spec.partition_by,
-            "configuration": {
-                FINGERPRINT: spec.fingerprint,
-                "delta.checkpointInterval": CHECKPOINT_INTERVAL,
-            },
+            "configuration": configuration,
             "createdTime": chrono::Utc::now().timestamp_millis(),
         }),
     )
@@ -159,7 +222,7 @@ fn remove_action(file: &DataFile, data_change: bool) -> Remove {
         data_change,
         deletion_timestamp: Some(chrono::Utc::now().timestamp_millis()),
         extended_file_metadata: Some(true),
-        partition_values: Some(file.partition.clone()),
+        partition_values: Some(file.partition.as_ref().clone()),
         size: i64::try_from(file.size).ok(),
         tags: None,
         deletion_vector: None,

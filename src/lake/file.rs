@@ -1,6 +1,8 @@
 //! The data files of a table: where they are, and what the log says of their rows.
 
-use std::collections::HashMap;
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
@@ -16,9 +18,9 @@ pub struct DataFile {
     /// Its bytes.
     pub(super) size: u64,
     /// What the log says of its partition columns.
-    pub(super) partition: HashMap<String, Option<String>>,
+    pub(super) partition: Arc<HashMap<String, Option<String>>>,
     /// What the log says of its rows, as JSON; read only when it is asked for.
-    statistics: Option<String>,
+    statistics: Option<Arc<str>>,
     /// The number of its rows, when the log says so.
     pub(super) rows: Option<u64>,
 }
@@ -37,8 +39,8 @@ impl DataFile {
         Self {
             path: view.object_store_path(),
             size: u64::try_from(view.size()).unwrap_or_default(),
-            partition: view.partition_values_map(),
-            statistics: view.stats(),
+            partition: Arc::new(view.partition_values_map()),
+            statistics: view.stats().map(Arc::from),
             rows: view.num_records().map(|rows| rows as u64),
         }
     }
@@ -49,10 +51,15 @@ impl DataFile {
         Self {
             path: decoded(&add.path),
             size: u64::try_from(add.size).unwrap_or_default(),
-            partition: add.partition_values.clone(),
+            partition: Arc::new(add.partition_values.clone()),
             rows: statistics.as_ref().and_then(|all| all.get("numRecords")?.as_u64()),
-            statistics: add.stats.clone(),
+            statistics: add.stats.as_deref().map(Arc::from),
         }
+    }
+
+    /// What tells it from every other file of its table.
+    pub fn name(&self) -> &str {
+        self.path.as_ref()
     }
 
     /// Whether both are the same file of a table.
@@ -65,7 +72,7 @@ impl DataFile {
         Some(Self {
             path: decoded(&remove.path),
             size: u64::try_from(remove.size?).ok()?,
-            partition: remove.partition_values.clone()?,
+            partition: Arc::new(remove.partition_values.clone()?),
             statistics: None,
             rows: None,
         })
@@ -97,49 +104,91 @@ impl DataFile {
     /// Whether a row with one of the values of each of `wanted` may be in the file: no only when
     /// the log proves it.
     pub fn may_hold(&self, wanted: &[Wanted]) -> bool {
-        wanted.iter().all(|wanted| match self.partition.get(&wanted.column) {
-            Some(own) => wanted.values.iter().any(|value| is_partition(value, own.as_deref())),
-            None => self.range_may_hold(wanted),
-        })
+        Search::new(wanted).may_find(self)
+    }
+}
+
+/// Values of several columns, arranged for being looked for in many files.
+pub(super) struct Search<'a>(Vec<Column<'a>>);
+
+/// The values of one column that are looked for.
+struct Column<'a> {
+    name: &'a str,
+    /// Their type; nothing when there are no values at all.
+    data_type: Option<DataType>,
+    has_null: bool,
+    values: HashSet<&'a ScalarValue>,
+    /// The same in their order, when the log's bounds can be trusted for their type.
+    sorted: Option<Vec<&'a ScalarValue>>,
+}
+
+impl<'a> Search<'a> {
+    pub(super) fn new(wanted: &'a [Wanted]) -> Self {
+        Self(wanted.iter().map(Column::new).collect())
     }
 
-    fn range_may_hold(&self, wanted: &Wanted) -> bool {
-        let Some(of_type) = wanted.values.first().map(ScalarValue::data_type) else { return false };
-        let is_ordered = matches!(
-            of_type,
-            DataType::Date32 | DataType::Int64 | DataType::Int32 | DataType::Int16
-        );
-        // The log's bounds of texts are cut off, and those of instants rounded.
-        if !is_ordered {
-            return true;
-        }
-        let statistics: Option<Value> =
-            self.statistics.as_deref().and_then(|text| serde_json::from_str(text).ok());
-        let Some(statistics) = statistics else { return true };
-        let bound = |kind: &str| {
-            let text = match statistics.get(kind)?.get(&wanted.column)? {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
-            ScalarValue::try_from_string(text, &of_type).ok()
-        };
-        let nulls = statistics.get("nullCount").and_then(|all| all.get(&wanted.column)?.as_u64());
-        let (least, greatest) = (bound("minValues"), bound("maxValues"));
-        wanted.values.iter().any(|value| match (value.is_null(), &least, &greatest) {
-            (true, _, _) => nulls != Some(0),
-            (false, Some(least), Some(greatest)) => value >= least && value <= greatest,
-            // Without bounds there is nothing but NULL, or nothing is known.
-            _ => nulls.is_none() || nulls != self.rows,
+    /// Whether a row with one of the values of each column may be in `file`.
+    pub(super) fn may_find(&self, file: &DataFile) -> bool {
+        self.0.iter().all(|column| match file.partition.get(column.name) {
+            Some(own) => column.is_partition(own.as_deref()),
+            None => column.may_be_in_range_of(file),
         })
     }
 }
 
-fn is_partition(value: &ScalarValue, own: Option<&str>) -> bool {
-    let own = own.filter(|own| !own.is_empty());
-    match own {
-        None => value.is_null(),
-        Some(own) => ScalarValue::try_from_string(own.to_owned(), &value.data_type())
-            .map_or(true, |own| own == *value),
+impl<'a> Column<'a> {
+    fn new(wanted: &'a Wanted) -> Self {
+        let data_type = wanted.values.first().map(ScalarValue::data_type);
+        let values: HashSet<_> = wanted.values.iter().filter(|value| !value.is_null()).collect();
+        // The log's bounds of texts are cut off, and those of instants rounded.
+        let is_ordered = matches!(
+            data_type,
+            Some(DataType::Date32 | DataType::Int64 | DataType::Int32 | DataType::Int16)
+        );
+        let sorted = is_ordered.then(|| {
+            let mut sorted: Vec<_> = values.iter().copied().collect();
+            sorted.sort_by(|one, other| one.partial_cmp(other).unwrap_or(Ordering::Equal));
+            sorted
+        });
+        let has_null = wanted.values.iter().any(ScalarValue::is_null);
+        Self { name: &wanted.column, data_type, has_null, values, sorted }
+    }
+
+    /// Whether the partition value that the log spells as `own` is looked for.
+    fn is_partition(&self, own: Option<&str>) -> bool {
+        let Some(data_type) = &self.data_type else { return false };
+        match own.filter(|own| !own.is_empty()) {
+            None => self.has_null,
+            Some(own) => ScalarValue::try_from_string(own.to_owned(), data_type)
+                .map_or(true, |own| self.values.contains(&own)),
+        }
+    }
+
+    fn may_be_in_range_of(&self, file: &DataFile) -> bool {
+        let Some(data_type) = &self.data_type else { return false };
+        let Some(sorted) = &self.sorted else { return true };
+        let statistics: Option<Value> =
+            file.statistics.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let Some(statistics) = statistics else { return true };
+        let bound = |kind: &str| {
+            let text = match statistics.get(kind)?.get(self.name)? {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            ScalarValue::try_from_string(text, data_type).ok()
+        };
+        let nulls = statistics.get("nullCount").and_then(|all| all.get(self.name)?.as_u64());
+        if self.has_null && nulls != Some(0) {
+            return true;
+        }
+        match (bound("minValues"), bound("maxValues")) {
+            (Some(least), Some(greatest)) => {
+                let next = sorted.partition_point(|value| **value < least);
+                sorted.get(next).is_some_and(|value| **value <= greatest)
+            }
+            // Without bounds there is nothing but NULL, or nothing is known.
+            _ => !sorted.is_empty() && (nulls.is_none() || nulls != file.rows),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! empty, or there while the files that it names are not. Here a commit is written aside, synced,
 //! and only then given its name; and before that, all data files of its table are synced together.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt::{self, Display};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
@@ -27,14 +27,15 @@ use object_store::{
     ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
     UploadPart,
 };
+use tokio::task::JoinHandle;
 use url::Url;
 
 use crate::name::Layer;
 use crate::runtime::Failpoint;
 
-/// The directory of a table's commits.
-const LOG: &str = "_delta_log";
-/// Files that are synced at the same time.
+use super::log::LOG;
+
+/// Directories that are synced at the same time.
 const SYNCS_AT_ONCE: usize = 16;
 
 /// Makes every local table that is opened from now on a durable one.
@@ -61,9 +62,12 @@ impl ObjectStoreFactory for Factory {
 #[derive(Debug, Default)]
 struct DurableStore {
     inner: LocalFileSystem,
-    /// Data files that are whole but perhaps not on the disk.
-    unsynced: Arc<Mutex<HashSet<Path>>>,
+    unsynced: Arc<Unsynced>,
 }
+
+/// Data files that are whole but perhaps not on the disk, and what becomes of bringing them there. The
+/// system tells once that it has failed, and whoever asks again hears that all is well.
+type Unsynced = Mutex<HashMap<Path, JoinHandle<Result<()>>>>;
 
 impl Display for DurableStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,8 +86,7 @@ impl ObjectStore for DurableStore {
         let Some(place) = LogPlace::of(location) else {
             Failpoint::BeforeFile.pass(|| table_of(location));
             let put = self.inner.put_opts(location, payload, options).await?;
-            whole(&self.unsynced, location);
-            begin_sync(self.inner.path_to_filesystem(location)?);
+            whole(&self.unsynced, location, self.inner.path_to_filesystem(location)?);
             return Ok(put);
         };
         if matches!(options.mode, PutMode::Update(_)) {
@@ -142,21 +145,33 @@ impl ObjectStore for DurableStore {
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         self.inner.copy_opts(from, to, options).await?;
-        whole(&self.unsynced, to);
+        whole(&self.unsynced, to, self.inner.path_to_filesystem(to)?);
         Ok(())
     }
 }
 
 impl DurableStore {
-    /// Syncs what was written to the table of a commit since its last one, all at the same time.
+    /// Waits until what was written to the table of a commit since its last one is on the disk, and
+    /// then syncs the directories.
     async fn sync_data(&self, commit: &LogPlace) -> Result<()> {
-        let files: Vec<Path> = {
+        let files: Vec<_> = {
             let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
-            unsynced.extract_if(|path| path.prefix_matches(&commit.table)).collect()
+            unsynced.extract_if(|path, _| path.prefix_matches(&commit.table)).collect()
         };
         commit.pass(Failpoint::BeforeSync);
-        let paths = files.iter().map(|path| self.inner.path_to_filesystem(path));
-        let paths = paths.collect::<Result<Vec<_>>>()?;
+        let mut paths = Vec::with_capacity(files.len());
+        for (path, synced) in files {
+            let path = self.inner.path_to_filesystem(&path)?;
+            match synced.await {
+                Ok(synced) => synced?,
+                // It was not begun when the work that wrote the file was given up.
+                Err(_) => {
+                    let path = path.clone();
+                    blocking(move || sync(&path)).await?;
+                }
+            }
+            paths.push(path);
+        }
         let root = self.inner.path_to_filesystem(&commit.table)?;
         let mut directories: Vec<PathBuf> = paths
             .iter()
@@ -165,13 +180,11 @@ impl DurableStore {
             .collect();
         directories.sort();
         directories.dedup();
-        for some in [paths, directories] {
-            futures::stream::iter(some)
-                .map(|path| blocking(move || sync(&path)))
-                .buffer_unordered(SYNCS_AT_ONCE)
-                .try_collect::<()>()
-                .await?;
-        }
+        futures::stream::iter(directories)
+            .map(|path| blocking(move || sync(&path)))
+            .buffer_unordered(SYNCS_AT_ONCE)
+            .try_collect::<()>()
+            .await?;
         commit.pass(Failpoint::AfterSync);
         Ok(())
     }
@@ -182,7 +195,7 @@ impl DurableStore {
 struct Upload {
     inner: Box<dyn MultipartUpload>,
     location: Path,
-    unsynced: Arc<Mutex<HashSet<Path>>>,
+    unsynced: Arc<Unsynced>,
 }
 
 #[async_trait]
@@ -195,19 +208,15 @@ impl MultipartUpload for Upload {
         let put = self.inner.complete().await?;
         let path = LocalFileSystem::new().path_to_filesystem(&self.location)?;
         // A large checkpoint is read by its name, and no commit follows that would sync it.
-        let is_of_log = LogPlace::of(&self.location).is_some();
-        if is_of_log {
-            let path = path.clone();
-            blocking(move || {
-                sync(&path)?;
-                path.parent().map_or(Ok(()), sync)
-            })
-            .await?;
+        if LogPlace::of(&self.location).is_none() {
+            whole(&self.unsynced, &self.location, path);
+            return Ok(put);
         }
-        whole(&self.unsynced, &self.location);
-        if !is_of_log {
-            begin_sync(path);
-        }
+        blocking(move || {
+            sync(&path)?;
+            path.parent().map_or(Ok(()), sync)
+        })
+        .await?;
         Ok(put)
     }
 
@@ -216,16 +225,12 @@ impl MultipartUpload for Upload {
     }
 }
 
-/// Notes that a data file is whole.
-fn whole(unsynced: &Mutex<HashSet<Path>>, location: &Path) {
-    unsynced.lock().unwrap_or_else(PoisonError::into_inner).insert(location.clone());
+/// Notes that a data file is whole, and lets the disk begin while other files are still computed. The
+/// commit waits for it.
+fn whole(unsynced: &Unsynced, location: &Path, path: PathBuf) {
+    let synced = tokio::task::spawn_blocking(move || sync(&path));
+    unsynced.lock().unwrap_or_else(PoisonError::into_inner).insert(location.clone(), synced);
     Failpoint::AfterFile.pass(|| table_of(location));
-}
-
-/// Lets the disk begin while other files are still computed. The commit syncs the file once more,
-/// and then says what went wrong.
-fn begin_sync(path: PathBuf) {
-    drop(tokio::task::spawn_blocking(move || drop(sync(&path))));
 }
 
 /// A file of a table's log.
@@ -365,5 +370,25 @@ mod tests {
             fs::read_dir(&log).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["00000000000000000000.json"]);
         assert_eq!(fs::read_to_string(log.join(&names[0])).unwrap(), "first");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_file_that_did_not_reach_the_disk_is_not_committed() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = DurableStore::default();
+        let table = Path::from_absolute_path(directory.path()).unwrap().join("gold").join("t");
+        let file = table.clone().join("a.parquet");
+        store.put_opts(&file, PutPayload::from("rows"), PutOptions::default()).await.unwrap();
+        let lost = tokio::spawn(async {
+            Err(failed(FsPath::new("a.parquet"), std::io::Error::other("the disk is broken")))
+        });
+        let first = store.unsynced.lock().unwrap().insert(file, lost);
+        first.unwrap().await.unwrap().unwrap();
+        let commit = table.join(LOG).join("00000000000000000000.json");
+        let put = |text: &'static str| {
+            store.put_opts(&commit, PutPayload::from(text), PutOptions::from(PutMode::Create))
+        };
+        assert!(put("first").await.unwrap_err().to_string().contains("the disk is broken"));
+        assert!(!directory.path().join("gold/t").join(LOG).exists());
     }
 }

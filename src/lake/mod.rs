@@ -8,19 +8,24 @@
 mod changes;
 mod commit;
 mod encoding;
+mod fault;
 mod file;
+mod layout;
 mod local;
+mod log;
+mod provenance;
 mod scan;
 mod schema;
 mod sink;
 mod snapshot;
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::SchemaRef;
-use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use deltalake::{DeltaTable, DeltaTableBuilder};
 use futures::TryStreamExt as _;
 use object_store::ObjectStore;
 use url::Url;
@@ -33,10 +38,14 @@ pub use changes::Changes;
 pub use commit::{Change, Removal};
 pub use encoding::FILE_BYTES;
 pub use file::{DataFile, Wanted, extent};
+pub use layout::Layout;
+pub use provenance::{CommitMark, ForeignCommit};
 pub use schema::{encoded, storable, to_stored};
 pub use sink::{Sink, Written};
 pub use snapshot::{FILE_NUMBER, HistoryEntry, Snapshot};
 
+use fault::delta_error;
+use log::{LOG, Log};
 use scan::Footers;
 
 /// A root under which tables lie at `<layer>/<table>`.
@@ -130,12 +139,14 @@ impl Lake {
 
     /// The state of `table` at `at`, or nothing when there is no such table.
     ///
-    /// Errors: `Missing` when the table exists but has no such state.
+    /// Errors: `Missing` when the table exists but has no such state, `Denied` when it may not be
+    /// read, `Data` with the file when its log is broken, `Invalid` when it needs a newer reader.
     pub async fn snapshot_at(&self, table: &TableName, at: At) -> Result<Option<Snapshot>> {
         let url = self.url_of(table)?;
-        // Delta's own reader takes a slow way to find out that a local directory is not there.
+        // Delta's own reader takes a slow way to find out that a local directory is not there, and
+        // takes files that it may not open for none.
         if let Ok(path) = url.to_file_path()
-            && is_absent(&path.join("_delta_log"))?
+            && !has_log(&path).map_err(|e| e.at("table", table))?
         {
             return Ok(None);
         }
@@ -150,10 +161,13 @@ impl Lake {
             Ok(loaded) => {
                 let snapshot = Snapshot::new(table.clone(), loaded, self.footers_of(table))?;
                 snapshot.check_readable(at)?;
+                snapshot.log().check_not_empty(snapshot.version()).await?;
                 Ok(Some(snapshot))
             }
-            Err(DeltaTableError::NotATable(_)) if at == At::Latest => Ok(None),
-            Err(e) => Err(missing_state(table, at, e)),
+            Err(e) => {
+                let log = Log::new(table, self.store_of(table)?);
+                fault::explain(&log, at, e).await.map_or(Ok(None), Err)
+            }
         }
     }
 
@@ -196,7 +210,7 @@ impl Lake {
         let listing = store.list_with_delimiter(Some(&prefix)).await.map_err(failed)?;
         let mut names = Vec::new();
         for path in listing.common_prefixes {
-            let log = path.clone().join("_delta_log");
+            let log = path.clone().join(LOG);
             if store.list(Some(&log)).try_next().await.map_err(failed)?.is_some() {
                 names.extend(path.filename().map(str::to_owned));
             }
@@ -245,48 +259,39 @@ fn has_scheme(scheme: &str) -> bool {
     })
 }
 
-fn is_absent(path: &Path) -> Result<bool> {
-    match std::fs::metadata(path) {
-        Ok(_) => Ok(false),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(true),
-        Err(e) => Err(Error::io("cannot look at a table", path, e)),
+/// Whether the directory of a table has a log.
+///
+/// Errors: `Denied` when that cannot be told, or the log may not be read.
+fn has_log(table: &Path) -> Result<bool> {
+    let log = table.join(LOG);
+    // Names in a directory can be listed without the right to open what they stand for.
+    let looked = std::fs::read_dir(&log).and_then(|_| std::fs::metadata(log.join(".")));
+    match looked {
+        Ok(_) => Ok(true),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(e) => Err(Error::io("cannot look into the log of a table", &log, e)),
     }
 }
 
+/// The names of the directories of a layer that are tables, and of those that may be: one that
+/// may not be looked into is not left out.
 fn local_tables(layer: &Path) -> Result<Vec<String>> {
+    let failed = |e| Error::io("cannot list the lake", layer, e);
     let entries = match std::fs::read_dir(layer) {
         Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Error::io("cannot list the lake", layer, e)),
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(failed(e)),
     };
     let mut names = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(|e| Error::io("cannot list the lake", layer, e))?;
-        if entry.path().join("_delta_log").is_dir() {
+        let entry = entry.map_err(failed)?;
+        let is_table = match std::fs::metadata(entry.path().join(LOG)) {
+            Ok(found) => found.is_dir(),
+            Err(e) => !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+        };
+        if is_table {
             names.push(entry.file_name().to_string_lossy().into_owned());
         }
     }
     Ok(names)
-}
-
-/// An error of Delta underneath, with the table named.
-fn delta_error(what: &str, table: &TableName, source: DeltaTableError) -> Error {
-    Error::storage(what, source).at("table", table)
-}
-
-fn missing_state(table: &TableName, at: At, source: DeltaTableError) -> Error {
-    let error = delta_error("cannot read the table", table, source);
-    match at {
-        At::Latest => error,
-        At::Version(version) => Error::new(Kind::Missing, "the table has no such version")
-            .at("table", table)
-            .at("version", version)
-            .hint(format!("see `clickwatch tables history {table}`"))
-            .because(error),
-        At::Time(instant) => Error::new(Kind::Missing, "the table had no state at that time")
-            .at("table", table)
-            .at("time", instant)
-            .hint(format!("see `clickwatch tables history {table}`"))
-            .because(error),
-    }
 }

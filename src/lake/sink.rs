@@ -23,7 +23,10 @@ use crate::error::{Error, Kind, Result};
 use crate::name::Layer;
 
 use super::encoding::open_writer;
-use super::{Lake, TableSpec, delta_error, encoded, to_stored};
+use super::fault::delta_error;
+use super::layout::Gathered;
+use super::schema::check_calendar;
+use super::{Lake, TableSpec, encoded, to_stored};
 
 /// Rows of one partition that are encoded together, or fewer when they are large.
 const ROWS_AT_ONCE: usize = 32 << 10;
@@ -59,17 +62,19 @@ impl Written {
 /// Writes rows of one table.
 pub struct Sink {
     spec: TableSpec,
+    /// Rows that wait for the layout of the table to be decided.
+    pub(super) gathered: Option<Gathered>,
     store: Arc<dyn ObjectStore>,
     /// The columns as they are encoded, and those of them that are in the files.
     schema: SchemaRef,
     file_schema: SchemaRef,
     /// Where the partition columns are among the columns, in their order.
-    partition_columns: Vec<usize>,
+    pub(super) partition_columns: Vec<usize>,
     keys: Option<RowConverter>,
     partitions: HashMap<Option<OwnedRow>, Partition>,
     rows_waiting: usize,
     open_files: usize,
-    written: Written,
+    pub(super) written: Written,
 }
 
 struct Partition {
@@ -103,6 +108,7 @@ impl Lake {
             ),
         };
         Ok(Sink {
+            gathered: None,
             store: self.store_of(&spec.name)?,
             file_schema: Arc::new(Schema::new(kept.cloned().collect::<Vec<_>>())),
             schema: Arc::clone(&schema),
@@ -124,6 +130,19 @@ impl Sink {
         if batch.num_rows() == 0 {
             return Ok(());
         }
+        let batch = to_stored(batch, &self.schema, &self.spec.partition_by)
+            .and_then(|batch| check_calendar(&batch).map(|()| batch))
+            .map_err(|e| e.at("table", &self.spec.name))?;
+        let Some(gathered) = &mut self.gathered else { return self.take_in(&batch).await };
+        gathered.push(batch)?;
+        match self.gathered.take_if(|gathered| gathered.is_enough()) {
+            Some(gathered) => self.settle(gathered, false).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Takes rows that were looked at; writes when enough of a partition are there.
+    pub(super) async fn take_in(&mut self, batch: &RecordBatch) -> Result<()> {
         let batch = to_stored(batch, &self.schema, &[])?;
         for (key, rows) in self.split(&batch)? {
             self.written.rows += rows.num_rows() as u64;
@@ -151,7 +170,14 @@ impl Sink {
     }
 
     /// Writes what waits and closes all files.
+    ///
+    /// A few rows of a [`Layout`](super::Layout) that is not decided yet are left to it.
     pub async fn close(mut self) -> Result<Written> {
+        match self.gathered.take() {
+            Some(gathered) if gathered.is_little() => gathered.leave(),
+            Some(gathered) => self.settle(gathered, true).await?,
+            None => {}
+        }
         self.close_files().await?;
         Ok(self.written)
     }
@@ -266,7 +292,7 @@ impl Sink {
 
     /// Closes the files of all partitions, one after the other, so that few are open at a time
     /// even when there are many.
-    async fn close_files(&mut self) -> Result<()> {
+    pub(super) async fn close_files(&mut self) -> Result<()> {
         let keys: Vec<_> = self.partitions.keys().cloned().collect();
         for key in keys {
             self.encode(&key).await?;
@@ -287,7 +313,7 @@ impl Sink {
 }
 
 /// How many bytes the rows hold by themselves: views may look into buffers that they share.
-fn bytes_of(rows: &RecordBatch) -> usize {
+pub(super) fn bytes_of(rows: &RecordBatch) -> usize {
     let bytes = |column: &ArrayRef| match column.as_string_view_opt() {
         Some(texts) => texts.len() * size_of::<u128>() + texts.total_buffer_bytes_used(),
         None => column.get_array_memory_size(),

@@ -18,6 +18,9 @@ mod incremental;
 mod lake;
 mod layers;
 mod layouts;
+#[cfg(unix)]
+mod logs;
+mod many_days;
 mod mistakes;
 mod models;
 mod nasty;
