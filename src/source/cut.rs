@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::Broken;
 use super::evidence::{Evidence, end_of_list, is_separator};
-use super::walk::{Walk, Walker, add_sorted};
+use super::walk::{Walk, Walker, add_sorted, walk};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// How often it is tried to learn from a file that tells little about its records.
@@ -271,7 +271,7 @@ impl Cutter {
 
     /// Judges a whole object by what stands around it, and behind something broken by what it is.
     fn judge(&mut self, text: &[u8], more: More, range: Range<usize>, cuts: &mut Cuts) -> bool {
-        let is_followed = self.is_followed(text, range.end, more);
+        let is_followed = self.is_followed(text, &range, more);
         if is_followed == Verdict::Later {
             return false;
         }
@@ -318,12 +318,17 @@ impl Cutter {
         true
     }
 
-    /// Whether what follows a record that ends at `end` may follow one.
-    fn is_followed(&mut self, text: &[u8], end: usize, more: More) -> Verdict {
+    /// Whether what follows the object at `range` may follow a record.
+    fn is_followed(&mut self, text: &[u8], range: &Range<usize>, more: More) -> Verdict {
+        let end = range.end;
         let at = skip(text, end, u8::is_ascii_whitespace);
         let is_fine = match text.get(at) {
             None if more == More::Follows => return Verdict::Later,
-            None | Some(b',' | b'{') => true,
+            None | Some(b'{') => true,
+            Some(b',') => match self.ends_early(text, range, at + 1, more) {
+                Verdict::Later => return Verdict::Later,
+                is_early => is_early == Verdict::No,
+            },
             Some(b']') if self.array == Array::Open => match closes_array(text, at, more) {
                 Verdict::Later => return Verdict::Later,
                 Verdict::Yes => true,
@@ -334,6 +339,30 @@ impl Cutter {
             Some(_) => self.may_be_followed(text, false, at > end),
         };
         if is_fine { Verdict::Yes } else { Verdict::No }
+    }
+
+    /// Whether the object at `range` was closed too early: behind the comma before `at` comes a key
+    /// of records that it does not have.
+    fn ends_early(&self, text: &[u8], range: &Range<usize>, at: usize, more: More) -> Verdict {
+        let key = skip(text, at, u8::is_ascii_whitespace);
+        let end = match text.get(key) {
+            None if more == More::Follows => return Verdict::Later,
+            Some(b'"') => walk(text, key),
+            _ => return Verdict::No,
+        };
+        let end = match end {
+            Walk::Whole(end) => end,
+            Walk::Open if more == More::Follows => return Verdict::Later,
+            Walk::Open | Walk::Broken(_) => return Verdict::No,
+        };
+        let colon = skip(text, end, u8::is_ascii_whitespace);
+        let [object, key] =
+            [range.clone(), key..end].map(|range| text.get(range).unwrap_or_default());
+        match text.get(colon) {
+            Some(b':') if self.evidence.lacks_key(object, key) => Verdict::Yes,
+            None if more == More::Follows => Verdict::Later,
+            _ => Verdict::No,
+        }
     }
 
     /// Whether a record may be followed by a stray bracket or by something else that is no
@@ -353,11 +382,11 @@ impl Cutter {
             Array::Open | Array::Absent => false,
             Array::Unknown => {
                 let first = skip(text, self.at + 1, u8::is_ascii_whitespace);
-                let end = match super::walk::walk(text, first) {
-                    Walk::Whole(end) => skip(text, end, u8::is_ascii_whitespace),
-                    Walk::Open | Walk::Broken(_) => first,
+                let next = match (text.get(first), walk(text, first)) {
+                    (Some(b'{'), Walk::Whole(end)) => skip(text, end, u8::is_ascii_whitespace),
+                    _ => first,
                 };
-                if matches!(text.get(end), None | Some(b',' | b']')) {
+                if matches!(text.get(next), None | Some(b',' | b']')) {
                     return true;
                 }
                 // Its first record is broken, or there is no array.

@@ -120,6 +120,14 @@ impl Evidence {
         self.is_tree
     }
 
+    /// Whether `object` lacks `key`, which stands in quotes and records have: then it was closed too
+    /// early, and what follows belongs to it.
+    pub(super) fn lacks_key(&self, object: &[u8], key: &[u8]) -> bool {
+        let Ok(key) = serde_json::from_slice::<String>(key) else { return false };
+        let is_known = self.records.iter().any(|shape| shape.contains(key.as_str()));
+        is_known && keys_of(object).is_some_and(|keys| !keys.contains(key.as_str()))
+    }
+
     /// Whether an object with these keys looks like a record.
     pub(super) fn is_like_record(&self, keys: &Shape) -> bool {
         let contains = |shape: &Shape| 2 * shape.intersection(keys).count() >= keys.len();
