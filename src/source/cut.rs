@@ -9,67 +9,14 @@
 use std::ops::Range;
 
 use super::Broken;
+use super::around::{BYTE_ORDER_MARK, Cuts, More, Verdict, closes_array, marks_beginning, skip};
 use super::evidence::{Evidence, end_of_list, is_separator};
 use super::walk::{Walk, Walker, add_sorted, walk};
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// How often it is tried to learn from a file that tells little about its records.
 const MOST_SAMPLES: usize = 8;
 /// How large one broken record may be in a file that has no whole one.
 const LARGE: usize = 64 << 10;
-
-/// Whether more text follows what there is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum More {
-    /// There may be more.
-    Follows,
-    /// This is the end of the content.
-    Ended,
-}
-
-/// What was cut so far and not taken.
-#[derive(Debug, Default)]
-pub(super) struct Cuts {
-    /// Objects whose structure is whole.
-    pub records: Vec<Range<usize>>,
-    /// What is between them and no separator.
-    pub broken: Vec<Broken>,
-}
-
-impl Cuts {
-    pub(super) fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.broken.is_empty()
-    }
-
-    /// Takes out what is broken at the front of the text; gives its end.
-    pub(super) fn take_front(&mut self) -> usize {
-        match self.broken.first() {
-            Some(broken) if broken.range.start == 0 => self.broken.remove(0).range.end,
-            _ => 0,
-        }
-    }
-
-    /// The end of the last record that ends before `place`.
-    pub(super) fn end_before(&self, place: usize) -> usize {
-        let count = self.records.partition_point(|record| record.end <= place);
-        self.records.get(..count).and_then(<[_]>::last).map_or(0, |record| record.end)
-    }
-
-    /// Splits off what begins at `place` or behind it.
-    pub(super) fn split_off(&mut self, place: usize) -> Self {
-        let records = self.records.partition_point(|record| record.start < place);
-        let broken = self.broken.partition_point(|broken| broken.range.start < place);
-        let mut rest = Self {
-            records: self.records.split_off(records),
-            broken: self.broken.split_off(broken),
-        };
-        let ranges = rest.broken.iter_mut().map(|broken| &mut broken.range);
-        for range in rest.records.iter_mut().chain(ranges) {
-            *range = range.start - place..range.end - place;
-        }
-        rest
-    }
-}
 
 /// Cuts a growing text.
 #[derive(Debug)]
@@ -107,14 +54,6 @@ enum Array {
     Absent,
     Open,
     Closed,
-}
-
-/// What the text tells about something, where it may have to go on before it tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Yes,
-    No,
-    Later,
 }
 
 impl Cutter {
@@ -311,7 +250,7 @@ impl Cutter {
             return false;
         }
         if self.evidence.is_tree() && !begins_line {
-            let end = end_of_list(text, range.end);
+            let end = end_of_list(text, range.end, self.array == Array::Open);
             self.enclosed_until = end.unwrap_or(0);
             return end.is_none();
         }
@@ -438,36 +377,4 @@ impl Cutter {
         };
         bytes.strip_suffix(separator).unwrap_or(bytes).trim_ascii_end()
     }
-}
-
-/// Whether the bracket at `at` is the end of the array: nothing, another array, or something on a
-/// line of its own follows.
-fn closes_array(text: &[u8], at: usize, more: More) -> Verdict {
-    let next = skip(text, at + 1, u8::is_ascii_whitespace);
-    let space = text.get(at + 1..next).unwrap_or_default();
-    let is_behind_comma = text.get(..at).unwrap_or_default().trim_ascii_end().ends_with(b",");
-    match text.get(next) {
-        None if more == More::Follows => Verdict::Later,
-        None | Some(b'[' | 0xef) => Verdict::Yes,
-        Some(b',' | b']' | b'}') => Verdict::No,
-        Some(_) if space.contains(&b'\n') && !is_behind_comma => Verdict::Yes,
-        Some(_) => Verdict::No,
-    }
-}
-
-/// Whether `text` begins with a byte order mark that stands before records, as at the beginning of
-/// a file; where files were put together it is in the middle of one.
-fn marks_beginning(text: &[u8], more: More) -> Verdict {
-    let next = skip(text, BYTE_ORDER_MARK.len(), u8::is_ascii_whitespace);
-    match (text.starts_with(BYTE_ORDER_MARK), text.get(next)) {
-        (true, Some(b'{' | b'[')) => Verdict::Yes,
-        (_, None) if more == More::Follows => Verdict::Later,
-        _ => Verdict::No,
-    }
-}
-
-/// The first place from `at` on whose byte is not to be skipped.
-fn skip(text: &[u8], at: usize, is_skipped: impl Fn(&u8) -> bool) -> usize {
-    let rest = text.get(at..).unwrap_or_default();
-    at + rest.iter().position(|byte| !is_skipped(byte)).unwrap_or(rest.len())
 }

@@ -264,6 +264,18 @@ mod tests {
         assert_eq!(found.warnings.len(), 4, "{said}");
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn pipes_are_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe.json");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        assert_eq!(discover(&pipe, &Stop::new()).unwrap_err().kind(), Kind::Invalid);
+        let found = discover(directory.path(), &Stop::new()).unwrap();
+        assert!(found.files.is_empty() && found.warnings.len() == 1, "{found:?}");
+    }
+
     #[test]
     fn tables_are_no_sources() {
         let directory = tempfile::tempdir().unwrap();

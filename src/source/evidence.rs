@@ -77,11 +77,11 @@ impl Evidence {
         for (range, keys) in &objects {
             self.look_inside(text.get(range.clone()).unwrap_or_default(), keys);
         }
+        // Where nothing looks like a known record, records have other keys than were expected.
+        let are_known = objects.iter().any(|(_, keys)| self.is_like_record(keys));
         for (_, keys) in &objects {
-            let is_known = nearest(&self.records, keys) > 0;
-            if !keys.is_empty()
-                && (self.is_like_record(keys) || !is_known && !self.is_like_inner(keys))
-            {
+            let is_new = !are_known && !keys.is_empty() && !self.is_like_inner(keys);
+            if is_new || self.is_like_record(keys) {
                 add_shape(&mut self.records, keys.clone());
             }
         }
@@ -254,8 +254,8 @@ fn nearest(shapes: &[Shape], keys: &Shape) -> usize {
 
 /// Where the bracket is that closes around the objects from `at` on, if they stand in something.
 /// Records may hold objects that look like records, but those end with a closing bracket, and
-/// records with the end of the text, or with something broken.
-pub(super) fn end_of_list(text: &[u8], mut at: usize) -> Option<usize> {
+/// records with the end of the text or of the array around them, or with something broken.
+pub(super) fn end_of_list(text: &[u8], mut at: usize, is_in_array: bool) -> Option<usize> {
     loop {
         let rest = text.get(at..)?;
         at += rest.iter().position(|byte| !is_separator(byte))?;
@@ -264,7 +264,7 @@ pub(super) fn end_of_list(text: &[u8], mut at: usize) -> Option<usize> {
             (b'}', _) => return Some(at),
             (b']', _) => {
                 let is_last = text.get(at + 1..).unwrap_or_default().trim_ascii().is_empty();
-                return (!is_last).then_some(at);
+                return (!is_last || !is_in_array).then_some(at);
             }
             _ => return None,
         }

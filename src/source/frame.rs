@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicU64;
 use crate::error::{Error, Result};
 use crate::runtime::Stop;
 
-use super::cut::{Cuts, Cutter, More};
+use super::around::{BYTE_ORDER_MARK, Cuts, More};
+use super::cut::Cutter;
 use super::evidence::Evidence;
 use super::layout::{Layout, layout_of, whole_lines};
 use super::open::{Content, Damage};
@@ -19,7 +20,6 @@ pub(super) const PIECE: usize = 2 << 20;
 const LARGEST: usize = 256 << 20;
 /// How much is kept of a record that is too large.
 const HEAD: usize = 64 << 10;
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads one file from front to back.
 pub(super) struct Framer {
@@ -389,6 +389,37 @@ mod tests {
                 assert!(found.iter().any(|(_, text)| *text == good(id)), "{id}");
             }
         }
+    }
+
+    #[test]
+    fn a_file_that_grew_is_read_up_to_the_last_record_of_what_it_was() {
+        let stop = Stop::new();
+        for (text, planned) in [
+            ("{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n", 20),
+            ("[{\"id\":1},{\"id\":2},{\"id\":3}]", 20),
+        ] {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            let input = input(&file, planned);
+            let framer = Framer::open(input, evidence(), Arc::default(), &stop).unwrap();
+            let found: Vec<_> = drain(&mut framer.unwrap()).into_iter().map(|(_, it)| it).collect();
+            assert_eq!(found, ["{\"id\":1}", "{\"id\":2}"], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_what_was_planned_is_not_read() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"{\"id\":1}\n").unwrap();
+        let (planned, stop) = (input(&file, 9), Stop::new());
+        let open = |input: InputFile| {
+            Framer::open(input, evidence(), Arc::default(), &stop).unwrap().is_some()
+        };
+        assert!(open(planned.clone()));
+        assert!(!open(InputFile { bytes: 10, ..planned.clone() }), "it is shorter now");
+        let earlier = planned.modified_at - std::time::Duration::from_secs(60);
+        assert!(!open(InputFile { modified_at: earlier, ..planned.clone() }), "it was replaced");
+        assert!(!open(InputFile { path: "/nowhere/at/all".into(), ..planned }), "it is gone");
     }
 
     #[test]

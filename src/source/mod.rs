@@ -10,6 +10,7 @@
 //! that is broken, by `evidence`. The decoder's common path is `parse`; whatever that path does not
 //! take as it is goes to `exact`, which knows every rule and keeps what does not fit.
 
+mod around;
 mod column;
 mod cut;
 mod decode;
