@@ -15,8 +15,10 @@ use crate::project::KeepRaw;
 use crate::runtime::Timestamp;
 
 use super::column::{StructColumn, finish_text, plain};
+use super::evidence::Evidence;
 use super::parse::Parser;
-use super::{Openings, Piece, Quarantined, Records, exact, recover};
+use super::walk::{Objects, Walk, Walker, add_sorted};
+use super::{Piece, Quarantined, Records, exact};
 
 /// Beyond this much JSON the rows so far should be taken: large batches make good row groups,
 /// endless ones make no progress.
@@ -62,6 +64,7 @@ pub struct Decoder {
     pending_bytes: usize,
     quarantined: Vec<Quarantined>,
     parser: Parser,
+    evidence: Evidence,
 }
 
 impl Decoder {
@@ -80,6 +83,7 @@ impl Decoder {
             pending_bytes: 0,
             quarantined: Vec::new(),
             parser: Parser::default(),
+            evidence: Evidence::declared(columns.fields()),
         })
     }
 
@@ -87,9 +91,23 @@ impl Decoder {
     pub fn decode(&mut self, piece: &Piece) {
         match &piece.records {
             Records::Lines => self.lines(piece),
-            Records::Ranges(ranges) => self.ranges(piece, ranges),
-            Records::Unreadable(reason) => {
-                self.quarantine(piece, 0..piece.bytes.len(), reason.clone())
+            Records::Ranges { records, broken } => {
+                for range in records {
+                    self.record_or_give_up(piece, range.clone());
+                }
+                for broken in broken {
+                    self.give_up(piece, broken.range.clone(), broken.is_uncut);
+                }
+            }
+            Records::Rejected { reason, length, is_uncut } => {
+                self.quarantined.push(Quarantined {
+                    file: Arc::clone(&piece.file),
+                    position: piece.start,
+                    reason: reason.clone(),
+                    bytes: piece.bytes.clone(),
+                    length: *length,
+                    is_uncut: *is_uncut,
+                });
             }
         }
     }
@@ -129,73 +147,80 @@ impl Decoder {
     }
 
     fn lines(&mut self, piece: &Piece) {
-        let mut start = 0;
+        let (mut start, mut broken) = (0, Vec::new());
         while start < piece.bytes.len() {
             let rest = piece.bytes.get(start..).unwrap_or_default();
             let end =
                 memchr::memchr(b'\n', rest).map_or(piece.bytes.len(), |offset| start + offset);
-            self.line(piece, start..end);
-            start = end + 1;
+            start = self.line(piece, start..end, &mut broken);
         }
     }
 
-    fn line(&mut self, piece: &Piece, line: Range<usize>) {
+    /// Decodes what begins with a line; gives where the next one begins.
+    fn line(&mut self, piece: &Piece, line: Range<usize>, broken: &mut Vec<usize>) -> usize {
         let bytes = piece.bytes.get(line.clone()).unwrap_or_default();
         let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-        if bytes.trim_ascii().is_empty() {
-            return;
+        // A file that was put together of others may have their marks in its middle.
+        let record = bytes.strip_prefix(b"\xef\xbb\xbf").filter(|rest| rest.starts_with(b"{"));
+        let record = record.unwrap_or(bytes);
+        let end = line.start + bytes.len();
+        let range = end - record.len()..end;
+        let next = line.end + 1;
+        if record.trim_ascii().is_empty() || self.record(piece, range.clone()) {
+            return next;
         }
-        let range = line.start..line.start + bytes.len();
-        if self.record(piece, range.clone()) {
-            return;
+        if let Some(end) = self.record_over_lines(piece, range.clone(), broken) {
+            return end;
         }
-        match recover::objects_of_line(bytes) {
-            Some(objects) => {
-                for object in objects {
-                    let range = range.start + object.start..range.start + object.end;
-                    if !self.record(piece, range.clone()) {
-                        self.give_up(piece, range);
-                    }
-                }
-            }
-            None => self.give_up(piece, range),
-        }
+        self.take_apart(piece, range);
+        next
     }
 
-    fn ranges(&mut self, piece: &Piece, ranges: &[Range<usize>]) {
-        let mut after_broken = false;
-        for range in ranges {
-            let bytes = piece.bytes.get(range.clone()).unwrap_or_default();
-            // Behind a broken record may lie its own insides, as valid as records.
-            if after_broken && !piece.openings.is_empty() && !piece.openings.begin(bytes) {
-                self.give_up(piece, range.clone());
-            } else if self.record(piece, range.clone()) {
-                after_broken = false;
-            } else {
-                after_broken = true;
-                self.recover(piece, range);
-            }
+    /// Decodes a record that begins with the line `line` and ends with a later one; gives where the
+    /// line behind it begins. `broken` are objects that are known not to end.
+    fn record_over_lines(
+        &mut self,
+        piece: &Piece,
+        line: Range<usize>,
+        broken: &mut Vec<usize>,
+    ) -> Option<usize> {
+        let text = piece.bytes.get(line.clone())?;
+        let start = line.start + text.iter().position(|byte| !byte.is_ascii_whitespace())?;
+        if piece.bytes.get(start) != Some(&b'{') || broken.binary_search(&start).is_ok() {
+            return None;
         }
-    }
-
-    /// Looks for whole records in what is not one.
-    fn recover(&mut self, piece: &Piece, range: &Range<usize>) {
-        let bytes = piece.bytes.get(range.clone()).unwrap_or_default();
-        let learnt;
-        let openings = match piece.openings.is_empty() {
-            true => {
-                learnt = Openings::learn_within(bytes);
-                &learnt
-            }
-            false => &*piece.openings,
+        let mut walker = Walker::new(start);
+        let Walk::Whole(end) = walker.go_on(&piece.bytes) else {
+            add_sorted(broken, start, walker.open_objects());
+            return None;
         };
-        for (index, part) in recover::parts(bytes, openings).into_iter().enumerate() {
-            let part = range.start + part.start..range.start + part.end;
-            let text = piece.bytes.get(part.clone()).unwrap_or_default();
-            let may_be = index == 0 || openings.is_empty() || openings.begin(text);
-            if !may_be || !self.record(piece, part.clone()) {
-                self.give_up(piece, part);
-            }
+        let behind = piece.bytes.get(end..)?;
+        let rest = memchr::memchr(b'\n', behind).unwrap_or(behind.len());
+        if end <= line.end || !behind.get(..rest)?.trim_ascii().is_empty() {
+            return None;
+        }
+        self.record_or_give_up(piece, start..end);
+        Some(end + rest + 1)
+    }
+
+    /// Decodes the records of a line that is no record: several whole ones, or something broken
+    /// with whole ones behind it, as when a writer was interrupted and went on.
+    fn take_apart(&mut self, piece: &Piece, line: Range<usize>) {
+        let bytes = piece.bytes.get(line.clone()).unwrap_or_default();
+        let records = records_at_end(bytes, &self.evidence);
+        let end = records.first().map_or(bytes.len(), |first| first.start);
+        let broken = bytes.get(..end).unwrap_or_default().trim_ascii_end().len();
+        if broken > 0 {
+            self.give_up(piece, line.start..line.start + broken, false);
+        }
+        for record in records {
+            self.record_or_give_up(piece, line.start + record.start..line.start + record.end);
+        }
+    }
+
+    fn record_or_give_up(&mut self, piece: &Piece, range: Range<usize>) {
+        if !self.record(piece, range.clone()) {
+            self.give_up(piece, range, false);
         }
     }
 
@@ -228,19 +253,65 @@ impl Decoder {
     }
 
     /// Puts a record into quarantine, with the parser's own words for why.
-    fn give_up(&mut self, piece: &Piece, range: Range<usize>) {
-        let text = piece.bytes.get(range.clone()).unwrap_or_default();
+    fn give_up(&mut self, piece: &Piece, range: Range<usize>, is_uncut: bool) {
+        let bytes = piece.bytes.get(range.clone()).unwrap_or_default();
         let inside = || "it lies behind a broken record and is no record of its own".to_owned();
-        let reason = exact::parse(text).err().unwrap_or_else(inside);
-        self.quarantine(piece, range, reason);
-    }
-
-    fn quarantine(&mut self, piece: &Piece, range: Range<usize>, reason: String) {
         self.quarantined.push(Quarantined {
             file: Arc::clone(&piece.file),
             position: piece.start + range.start as u64,
-            reason,
-            bytes: piece.bytes.get(range).unwrap_or_default().to_vec(),
+            reason: exact::parse(bytes).err().unwrap_or_else(inside),
+            bytes: bytes.to_vec(),
+            length: bytes.len() as u64,
+            is_uncut,
         });
+    }
+}
+
+/// The records with which `line`, which is not one record, ends: all that it holds, or those
+/// behind something broken that cannot hold them.
+fn records_at_end(line: &[u8], evidence: &Evidence) -> Vec<Range<usize>> {
+    let mut records: Vec<Range<usize>> = Vec::new();
+    for object in Objects::new(line, 0) {
+        let last = records.last().map_or(0, |last| last.end);
+        if !line.get(last..object.start).unwrap_or_default().trim_ascii().is_empty() {
+            records.clear();
+        }
+        records.push(object);
+    }
+    let end = records.last().map_or(0, |last| last.end);
+    let Some(first) = records.first() else { return records };
+    let before = line.get(..first.start).unwrap_or_default().trim_ascii_end();
+    let is_behind_broken = !matches!(before.last(), None | Some(b'{' | b'[' | b':' | b','));
+    let is_at_end = line.get(end..).unwrap_or_default().trim_ascii().is_empty();
+    let look_alike = || {
+        let mut objects = records.iter().filter_map(|record| line.get(record.clone()));
+        objects.all(|object| evidence.is_record(object, false))
+    };
+    let is_several = before.is_empty() && records.len() > 1;
+    if is_at_end && (is_several || is_behind_broken && look_alike()) { records } else { Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_taken_apart_only_at_whole_records() {
+        let columns = ["a", "b"].map(|name| Field::new(name, DataType::Utf8, true));
+        let evidence = Evidence::declared(&columns.into_iter().collect());
+        let found = |line: &str| records_at_end(line.as_bytes(), &evidence);
+        assert_eq!(found("{\"a\":1} {\"b\":2}"), [0..7, 8..15]);
+        assert_eq!(found("{\"a\":1,\"b\":\"cut{\"a\":2}"), [15..22]);
+        for line in [
+            "{\"a\":1}}",
+            "{\"a\":1}42",
+            "{\"a\":1}",
+            "{{\"a\":1}",
+            "{\"a\":[{\"b\":1}",
+            "{\"a\":\"x\" {\"other\":1}",
+            "",
+        ] {
+            assert!(found(line).is_empty(), "{line}");
+        }
     }
 }

@@ -1,22 +1,38 @@
 //! Which files a source has.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs;
-use std::path::Path;
+use std::fs::{self, DirEntry, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::error::{Error, Kind, Result};
-use crate::runtime::Timestamp;
+use crate::runtime::{Stop, Timestamp};
 
 use super::InputFile;
 
-/// The files at `path`, sorted by name: the file itself, or all below the directory.
+/// The directory that makes another one a Delta table.
+const LOG: &str = "_delta_log";
+
+/// What there is at the path of a source.
+#[derive(Clone, Debug, Default)]
+pub struct Discovered {
+    /// Its files, sorted by name.
+    pub files: Vec<InputFile>,
+    /// What was left out, other than by its name, and why.
+    pub warnings: Vec<String>,
+}
+
+/// The files at `path`: the file itself, or all below the directory, each once, however many links
+/// lead to it.
 ///
 /// Out: no hidden files or directories (`.x`, `_x`) and no `*.tmp`: those are still being written
-/// or belong to somebody's bookkeeping.
-/// Errors: `Missing` when there is no such path, `Denied` when a part of it may not be read.
-pub fn discover(path: &Path) -> Result<Vec<InputFile>> {
+/// or belong to somebody's bookkeeping. No Delta tables, which are no sources of records.
+/// Errors: `Missing` when there is no such path, `Denied` when a part of it may not be read,
+/// `Invalid` when it is neither a file nor a directory of files, `Stopped`.
+pub fn discover(path: &Path, stop: &Stop) -> Result<Discovered> {
     let metadata = fs::metadata(path).map_err(|e| {
         let error = Error::io("cannot find the source", path, e);
         if error.kind() == Kind::Missing {
@@ -25,53 +41,141 @@ pub fn discover(path: &Path) -> Result<Vec<InputFile>> {
             error
         }
     })?;
-    let mut files = Vec::new();
+    let mut found = Discovered::default();
     if metadata.is_dir() {
-        walk(path, path, &mut files)?;
-    } else {
+        let failed = |e| Error::io("cannot find the source", path, e);
+        let root = path.canonicalize().map_err(failed)?;
+        if root.join(LOG).exists() {
+            return Err(Error::new(
+                Kind::Invalid,
+                "the source is a Delta table, not a directory of JSON files",
+            )
+            .at("path", path.display())
+            .hint("correct `path` in the pipeline"));
+        }
+        let mut search = Search { named: path, root: &root, stop, seen: HashSet::new(), found };
+        search.directory(path, &root)?;
+        found = search.found;
+    } else if metadata.is_file() {
         let parent = path.parent().unwrap_or(path);
-        files.push(input_file(parent, path, &metadata)?);
+        found.files.push(input_file(parent, path, &metadata)?);
+    } else {
+        return Err(Error::new(Kind::Invalid, "the source is neither a file nor a directory")
+            .at("path", path.display())
+            .hint("pipes and devices cannot be read twice: write to a file first"));
     }
-    files.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(files)
+    found.files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
 }
 
-fn walk(root: &Path, directory: &Path, files: &mut Vec<InputFile>) -> Result<()> {
-    let failed = |e| Error::io("cannot list a directory of the source", directory, e);
-    for entry in fs::read_dir(directory).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let path = entry.path();
-        if is_left_alone(&entry.file_name().to_string_lossy()) || is_link_within(root, &path) {
-            continue;
+/// A walk through the directories of a source.
+struct Search<'a> {
+    /// The directory of the source, as it is named.
+    named: &'a Path,
+    /// The same, as it really is called.
+    root: &'a Path,
+    stop: &'a Stop,
+    /// What was found, by its real path.
+    seen: HashSet<PathBuf>,
+    found: Discovered,
+}
+
+impl Search<'_> {
+    /// Looks through the directory that is found as `path` and really called `real`.
+    fn directory(&mut self, path: &Path, real: &Path) -> Result<()> {
+        let failed = |e| Error::io("cannot list a directory of the source", path, e);
+        if !self.seen.insert(real.to_owned()) {
+            return Ok(());
         }
-        match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_dir() => walk(root, &path, files)?,
-            Ok(metadata) if metadata.is_file() => files.push(input_file(root, &path, &metadata)?),
-            // Pipes and sockets hold no records that could be read twice.
-            Ok(_) => {}
-            // Renamed or removed between the listing and now; its new name is found next time.
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-            Err(e) => return Err(Error::io("cannot look at a file of the source", &path, e)),
+        let mut entries =
+            fs::read_dir(path).map_err(failed)?.collect::<io::Result<Vec<_>>>().map_err(failed)?;
+        if entries.iter().any(|entry| entry.file_name() == LOG) {
+            self.leave_out(path, "it is a Delta table");
+            return Ok(());
+        }
+        entries.retain(|entry| !is_left_alone(&entry.file_name().to_string_lossy()));
+        entries.sort_by_key(DirEntry::file_name);
+        for entry in entries {
+            self.stop.check()?;
+            self.entry(&entry.path(), &real.join(entry.file_name()), real)?;
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, path: &Path, real: &Path, directory: &Path) -> Result<()> {
+        let linked = match path.is_symlink().then(|| path.canonicalize()).transpose() {
+            Ok(linked) => linked,
+            // Renamed or removed between the listing and now, or a link to what is not there.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => {
+                self.leave_out(path, &format!("the link cannot be followed: {e}"));
+                return Ok(());
+            }
+        };
+        if let Some(target) = &linked {
+            if directory.starts_with(target) || self.root.starts_with(target) {
+                self.leave_out(path, "the link leads back to where it stands");
+                return Ok(());
+            }
+            // It is found without the link.
+            if target.starts_with(self.root) {
+                return Ok(());
+            }
+        }
+        let real = linked.as_deref().unwrap_or(real);
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => self.directory(path, real),
+            Ok(metadata) if metadata.is_file() => {
+                if self.seen.insert(real.to_owned()) {
+                    self.found.files.push(input_file(self.named, path, &metadata)?);
+                }
+                Ok(())
+            }
+            Ok(_) => {
+                self.leave_out(path, "it is neither a file nor a directory");
+                Ok(())
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(Error::io("cannot look at a file of the source", path, e)),
         }
     }
-    Ok(())
+
+    fn leave_out(&mut self, path: &Path, reason: &str) {
+        self.found.warnings.push(format!("{} is left out: {reason}", path.display()));
+    }
 }
 
 fn is_left_alone(name: &str) -> bool {
     name.starts_with(['.', '_']) || name.ends_with(".tmp")
 }
 
-/// Whether `path` is a link to something that is found without it, or to nothing: following it
-/// would land files twice, or never end.
-fn is_link_within(root: &Path, path: &Path) -> bool {
-    path.is_symlink()
-        && match (root.canonicalize(), path.canonicalize()) {
-            (Ok(root), Ok(target)) => target.starts_with(&root) || root.starts_with(&target),
-            _ => true,
-        }
+/// Whether `path` is `directory` or below it, whatever links lead there; neither has to exist.
+pub fn holds(directory: &Path, path: &Path) -> bool {
+    real_path(path).starts_with(real_path(directory))
 }
 
-fn input_file(root: &Path, path: &Path, metadata: &fs::Metadata) -> Result<InputFile> {
+/// `path` without links, as far as it exists.
+fn real_path(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut existing = absolute.as_path();
+    loop {
+        if let Ok(real) = existing.canonicalize() {
+            return real.join(absolute.strip_prefix(existing).unwrap_or(Path::new("")));
+        }
+        match existing.parent() {
+            Some(parent) => existing = parent,
+            None => return absolute,
+        }
+    }
+}
+
+/// Whether `file` is what it was when it was planned.
+pub(super) fn is_as_planned(file: &InputFile, now: &Metadata) -> bool {
+    let modified_at = now.modified().ok().map(instant);
+    now.len() == file.bytes && modified_at == Some(file.modified_at)
+}
+
+fn input_file(root: &Path, path: &Path, metadata: &Metadata) -> Result<InputFile> {
     let modified = metadata
         .modified()
         .map_err(|e| Error::io("cannot tell when a file was changed", path, e))?;
@@ -111,6 +215,10 @@ pub fn look_at(name: &str, path: &Path) -> Result<InputFile> {
 mod tests {
     use super::*;
 
+    fn names(found: &Discovered) -> Vec<&str> {
+        found.files.iter().map(|file| &*file.name).collect()
+    }
+
     #[test]
     fn hidden_and_unfinished_files_are_left_alone() {
         let directory = tempfile::tempdir().unwrap();
@@ -119,17 +227,82 @@ mod tests {
         for name in ["b.json", ".a", "_truth.json", "c.json.tmp", "day=1/a.json", "_old/x.json"] {
             fs::write(directory.path().join(name), "{}").unwrap();
         }
-        let names: Vec<_> = discover(directory.path())
-            .unwrap()
-            .into_iter()
-            .map(|file| file.name.to_string())
-            .collect();
-        assert_eq!(names, ["b.json", "day=1/a.json"]);
+        let found = discover(directory.path(), &Stop::new()).unwrap();
+        assert_eq!(names(&found), ["b.json", "day=1/a.json"]);
+        assert!(found.warnings.is_empty());
     }
 
     #[test]
     fn a_missing_source_is_missing() {
-        let error = discover(Path::new("/nowhere/at/all")).unwrap_err();
+        let error = discover(Path::new("/nowhere/at/all"), &Stop::new()).unwrap_err();
         assert_eq!(error.kind(), Kind::Missing);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn each_file_is_found_once_whatever_links_lead_to_it() {
+        use std::os::unix::fs::symlink;
+        let (inside, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(inside.path().join("a.json"), "{}").unwrap();
+        fs::create_dir(outside.path().join("deep")).unwrap();
+        fs::write(outside.path().join("deep/b.json"), "{}").unwrap();
+        symlink(outside.path(), outside.path().join("deep/up")).unwrap();
+        symlink(outside.path(), outside.path().join("itself")).unwrap();
+        symlink(outside.path().join("deep/b.json"), inside.path().join("z.json")).unwrap();
+        symlink(outside.path(), inside.path().join("link")).unwrap();
+        symlink(outside.path().join("deep"), inside.path().join("other")).unwrap();
+        symlink(inside.path().join("a.json"), inside.path().join("twin.json")).unwrap();
+        symlink(inside.path(), inside.path().join("back")).unwrap();
+        symlink("round", inside.path().join("round")).unwrap();
+        symlink("/nowhere/at/all", inside.path().join("gone.json")).unwrap();
+        let found = discover(inside.path(), &Stop::new()).unwrap();
+        assert_eq!(names(&found), ["a.json", "link/deep/b.json"]);
+        let said = found.warnings.join("\n");
+        for name in ["back", "round", "link/itself", "link/deep/up"] {
+            assert!(said.contains(&format!("{name} is left out")), "{name}: {said}");
+        }
+        assert_eq!(found.warnings.len(), 4, "{said}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn pipes_are_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe.json");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        assert_eq!(discover(&pipe, &Stop::new()).unwrap_err().kind(), Kind::Invalid);
+        let found = discover(directory.path(), &Stop::new()).unwrap();
+        assert!(found.files.is_empty() && found.warnings.len() == 1, "{found:?}");
+    }
+
+    #[test]
+    fn tables_are_no_sources() {
+        let directory = tempfile::tempdir().unwrap();
+        let table = directory.path().join("bronze/x");
+        fs::create_dir_all(table.join(LOG)).unwrap();
+        fs::write(table.join("a.json"), "{}").unwrap();
+        let found = discover(directory.path(), &Stop::new()).unwrap();
+        assert!(found.files.is_empty() && found.warnings.len() == 1, "{found:?}");
+        assert_eq!(discover(&table, &Stop::new()).unwrap_err().kind(), Kind::Invalid);
+    }
+
+    #[test]
+    fn a_walk_stops_when_asked() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("a.json"), "{}").unwrap();
+        let stop = Stop::new();
+        stop.set();
+        assert_eq!(discover(directory.path(), &stop).unwrap_err().kind(), Kind::Stopped);
+    }
+
+    #[test]
+    fn a_directory_holds_what_is_below_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        assert!(holds(path, &path.join("lake")) && holds(path, path));
+        assert!(holds(path, &path.join("not/there/yet")));
+        assert!(!holds(&path.join("landing"), &path.join("lake")));
+        assert!(!holds(&path.join("lake"), path));
     }
 }

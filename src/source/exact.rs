@@ -238,3 +238,24 @@ impl<'de> Deserialize<'de> for Entries<'de> {
         deserializer.deserialize_map(Collect)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Array as _;
+    use arrow::datatypes::{DataType, Field};
+
+    use super::*;
+
+    #[test]
+    fn a_number_beyond_all_doubles_is_rescued() {
+        let fields = [Field::new("share", DataType::Float64, true)];
+        for number in ["1e400", "-1e400"] {
+            let mut row = StructColumn::new(&fields.iter().cloned().collect()).unwrap();
+            let text = format!("{{\"share\":{number}}}");
+            let rescued = append(&mut row, &parse(text.as_bytes()).ok().unwrap()).unwrap();
+            assert!(rescued.contains("out of range for DOUBLE"), "{rescued}");
+            assert_eq!(row.finish().unwrap().column(0).null_count(), 1);
+        }
+        assert_eq!(exact_double("1e308"), Some(1e308));
+    }
+}

@@ -3,21 +3,27 @@
 //! Invariant: every byte of an input that is not white space or a separator ends up either in a
 //! row or in a [`Quarantined`] record; nothing is dropped and nothing is bent to fit.
 //!
-//! The way of a byte: [`discover`] finds the file, `open` undoes its compression, `frame` cuts it
-//! into pieces of whole records (on reader threads, [`feed`]), and a [`Decoder`] turns pieces into
-//! rows (on all cores). The decoder's common path is `parse`; whatever that path does not take as it
-//! is goes to `exact`, which knows every rule and keeps what does not fit.
+//! The way of a byte: [`discover`] finds the file, `open` undoes its compression (`verify` looks at
+//! its checksums first), `frame` hands it out in pieces of whole records (on reader threads,
+//! [`feed`]), and a [`Decoder`] turns pieces into rows (on all cores). `layout` tells whether each
+//! line is a record; otherwise `cut` finds the records by a `walk` through their structure and, where
+//! that is broken, by `evidence`. The decoder's common path is `parse`; whatever that path does not
+//! take as it is goes to `exact`, which knows every rule and keeps what does not fit.
 
+mod around;
 mod column;
+mod cut;
 mod decode;
 mod discover;
+mod evidence;
 mod exact;
 mod feed;
 mod frame;
+mod layout;
 mod open;
 mod parse;
-mod recover;
-mod scan;
+mod verify;
+mod walk;
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -26,9 +32,8 @@ use std::sync::Arc;
 use crate::runtime::Timestamp;
 
 pub use decode::{Decoder, Lineage, bronze_schema};
-pub use discover::{discover, look_at};
-pub use feed::{Feed, feed};
-pub use recover::Openings;
+pub use discover::{Discovered, discover, holds, look_at};
+pub use feed::{Feed, Note, feed};
 
 /// A file that holds records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,8 +59,6 @@ pub struct Piece {
     pub bytes: Vec<u8>,
     /// Where in `bytes` the records are.
     pub records: Records,
-    /// How records of the file begin, for finding the next record after a broken one.
-    pub openings: Arc<Openings>,
 }
 
 /// Where the records of a piece are.
@@ -63,10 +66,31 @@ pub struct Piece {
 pub enum Records {
     /// Each line holds a record, or several one after the other.
     Lines,
-    /// Each range holds a record.
-    Ranges(Vec<Range<usize>>),
-    /// The content cannot be read to the end, for this reason; what could be is before it.
-    Unreadable(String),
+    /// Records whose structure is whole, and what is between them and is no separator.
+    Ranges {
+        /// Where the records are.
+        records: Vec<Range<usize>>,
+        /// What is between them.
+        broken: Vec<Broken>,
+    },
+    /// The content is no record, or it cannot be read.
+    Rejected {
+        /// Why.
+        reason: String,
+        /// How long it is; the content may be its beginning only.
+        length: u64,
+        /// Whether it may be more than one record.
+        is_uncut: bool,
+    },
+}
+
+/// A broken stretch between records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Where it is.
+    pub range: Range<usize>,
+    /// Whether it is so long that it may be more than one record.
+    pub is_uncut: bool,
 }
 
 /// A record that could not become a row.
@@ -78,6 +102,10 @@ pub struct Quarantined {
     pub position: u64,
     /// Why it is no record.
     pub reason: String,
-    /// Its exact bytes.
+    /// Its exact bytes; of one that is too large, or of a file that cannot be read, the first ones.
     pub bytes: Vec<u8>,
+    /// How many bytes it has.
+    pub length: u64,
+    /// Whether it is a piece that could not be cut into records, and may be more than one of them.
+    pub is_uncut: bool,
 }

@@ -1,100 +1,159 @@
 //! Opening a file: its compression is told by its first bytes, never by its name.
 
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read};
-use std::path::Path;
+use std::io::{self, BufReader, Cursor, Read, Seek as _, SeekFrom};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
+use crate::runtime::Stop;
+
+use super::InputFile;
+use super::discover::is_as_planned;
+use super::verify::{Verified, verify};
+
+pub(super) use super::verify::Damage;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const BUFFER: usize = 256 << 10;
 
 /// The widest window that zstd itself knows: files made with `--long` need it.
-const ZSTD_WINDOW_LOG: u32 = 31;
+pub(super) const ZSTD_WINDOW_LOG: u32 = 31;
 
-/// Whether a file begins with a frame of zstd, or with one that zstd skips.
-fn is_zstd(head: &[u8]) -> bool {
-    head.starts_with(&ZSTD) || matches!(head, [0x50..=0x5f, 0x2a, 0x4d, 0x18])
+/// How a file is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Codec {
+    Gzip,
+    Zstd,
+}
+
+impl Codec {
+    /// The codec of a file that begins with `head`; nothing when it is not compressed.
+    fn of(head: &[u8]) -> Option<Self> {
+        // The last ones are frames that zstd skips.
+        let is_zstd = head.starts_with(&ZSTD) || matches!(head, [0x50..=0x5f, 0x2a, 0x4d, 0x18]);
+        match (head.starts_with(&GZIP), is_zstd) {
+            (true, _) => Some(Self::Gzip),
+            (_, true) => Some(Self::Zstd),
+            _ => None,
+        }
+    }
 }
 
 /// A file being read, with its compression undone.
 pub(super) struct Content {
     reader: Box<dyn Read + Send>,
-    storage_failed: Arc<AtomicBool>,
-}
-
-/// Why a read did not go on.
-#[derive(Debug)]
-pub(super) enum ReadFailure {
-    /// The storage did not give the bytes.
-    Storage(io::Error),
-    /// The bytes are there but cannot be uncompressed.
-    Content(io::Error),
+    /// The same file, for asking how long it is now.
+    file: File,
+    /// How much of it is to be read; nothing for compressed files, whose end was looked at.
+    planned: Option<u64>,
+    read: u64,
+    damage: Option<Damage>,
+    is_cut_off: bool,
 }
 
 impl Content {
-    /// Opens `path`. Bytes taken from disk are added to `progress`.
-    pub(super) fn open(path: &Path, progress: Arc<AtomicU64>) -> Result<Self> {
-        let failed = |e| Error::io("cannot open a file of the source", path, e);
-        let file = File::open(path).map_err(failed)?;
-        let storage_failed = Arc::new(AtomicBool::new(false));
-        let mut tracked = Tracked { file, progress, storage_failed: Arc::clone(&storage_failed) };
-        let mut head = Vec::with_capacity(ZSTD.len());
-        (&mut tracked)
-            .take(ZSTD.len() as u64)
-            .read_to_end(&mut head)
-            .map_err(|e| Error::io("cannot read a file of the source", path, e))?;
-        let kind = head.clone();
-        let whole = Cursor::new(head).chain(tracked);
-        let reader: Box<dyn Read + Send> = if kind.starts_with(&GZIP) {
-            Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(BUFFER, whole)))
-        } else if is_zstd(&kind) {
-            let buffered = BufReader::with_capacity(BUFFER, whole);
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(buffered).map_err(failed)?;
-            decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(failed)?;
-            Box::new(decoder)
-        } else {
-            Box::new(whole)
+    /// Opens `file`; nothing when it is not what it was when it was planned. A file that is not
+    /// compressed and only grew is read up to the length that it had. Bytes taken from disk are
+    /// added to `progress`.
+    pub(super) fn open(
+        file: &InputFile,
+        progress: Arc<AtomicU64>,
+        stop: &Stop,
+    ) -> Result<Option<Self>> {
+        let failed = |e| Error::io("cannot read a file of the source", &file.path, e);
+        // Opening a pipe would wait for somebody who writes into it.
+        match std::fs::metadata(&file.path) {
+            Ok(metadata) if metadata.is_file() => {}
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e)),
+            Ok(_) | Err(_) => return Ok(None),
+        }
+        let mut opened = match File::open(&file.path) {
+            Ok(opened) => opened,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(failed(e)),
         };
-        Ok(Self { reader, storage_failed })
+        let metadata = opened.metadata().map_err(failed)?;
+        let mut head = Vec::with_capacity(ZSTD.len());
+        (&mut opened).take(ZSTD.len() as u64).read_to_end(&mut head).map_err(failed)?;
+        let codec = Codec::of(&head);
+        let has_only_grown = codec.is_none() && metadata.len() > file.bytes;
+        if !has_only_grown && !is_as_planned(file, &metadata) {
+            return Ok(None);
+        }
+        opened.seek(SeekFrom::Start(0)).map_err(failed)?;
+        let Some(codec) = codec else {
+            let twin = opened.try_clone().map_err(failed)?;
+            let reader = Box::new(Tracked { file: twin, progress }.take(file.bytes));
+            let planned = Some(file.bytes);
+            let content =
+                Self { reader, file: opened, planned, read: 0, damage: None, is_cut_off: false };
+            return Ok(Some(content));
+        };
+        let verified = verify(&opened, codec, stop);
+        stop.check()?;
+        let Verified { length, held, damage, is_cut_off } = verified.map_err(failed)?;
+        let reader: Box<dyn Read + Send> = match held {
+            Some(held) => {
+                progress.fetch_add(file.bytes, Ordering::Relaxed);
+                Box::new(Cursor::new(held))
+            }
+            None => {
+                opened.seek(SeekFrom::Start(0)).map_err(failed)?;
+                let twin = opened.try_clone().map_err(failed)?;
+                let decoder = decoder(codec, Tracked { file: twin, progress }).map_err(failed)?;
+                Box::new(decoder.take(length))
+            }
+        };
+        Ok(Some(Self { reader, file: opened, planned: None, read: 0, damage, is_cut_off }))
     }
 
     /// Reads until `buffer` has grown by `wanted` bytes or the content ends; returns how much.
-    pub(super) fn read_more(
-        &mut self,
-        buffer: &mut Vec<u8>,
-        wanted: usize,
-    ) -> Result<usize, ReadFailure> {
-        let before = buffer.len();
-        let result = (&mut self.reader).take(wanted as u64).read_to_end(buffer);
-        match result {
-            Ok(_) => Ok(buffer.len() - before),
-            Err(e) if self.storage_failed.load(Ordering::Relaxed) => Err(ReadFailure::Storage(e)),
-            Err(e) => Err(ReadFailure::Content(e)),
-        }
+    pub(super) fn read_more(&mut self, buffer: &mut Vec<u8>, wanted: usize) -> io::Result<usize> {
+        let count = (&mut self.reader).take(wanted as u64).read_to_end(buffer)?;
+        self.read += count as u64;
+        Ok(count)
+    }
+
+    /// Whether what was read ends where a writer ended: the file is not cut off, and did not
+    /// change its length while it was read.
+    pub(super) fn is_complete(&self) -> bool {
+        let length = || self.file.metadata().map_or(self.read, |metadata| metadata.len());
+        let is_as_long =
+            self.planned.is_none_or(|planned| planned == self.read && planned == length());
+        is_as_long && !self.is_cut_off
+    }
+
+    /// What of the file could not be read; only the first time.
+    pub(super) fn take_damage(&mut self) -> Option<Damage> {
+        self.damage.take()
     }
 }
 
-/// A file that remembers whether it was the storage that failed, and counts what it gives.
+/// The content of a file that was verified.
+fn decoder(codec: Codec, file: Tracked) -> io::Result<Box<dyn Read + Send>> {
+    let buffered = BufReader::with_capacity(BUFFER, file);
+    Ok(match codec {
+        Codec::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(buffered)),
+        Codec::Zstd => {
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(buffered)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+            Box::new(decoder)
+        }
+    })
+}
+
+/// A file that counts what it gives.
 struct Tracked {
     file: File,
     progress: Arc<AtomicU64>,
-    storage_failed: Arc<AtomicBool>,
 }
 
 impl Read for Tracked {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let result = self.file.read(buffer);
-        match &result {
-            Ok(count) => {
-                self.progress.fetch_add(*count as u64, Ordering::Relaxed);
-            }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => self.storage_failed.store(true, Ordering::Relaxed),
-        }
-        result
+        let count = self.file.read(buffer)?;
+        self.progress.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
     }
 }

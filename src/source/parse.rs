@@ -244,7 +244,7 @@ fn expect(text: &[u8], at: usize, byte: u8) -> Option<usize> {
 
 /// The first place from `at` on without white space.
 #[inline]
-fn after_space(text: &[u8], mut at: usize) -> usize {
+pub(super) fn after_space(text: &[u8], mut at: usize) -> usize {
     while matches!(text.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
         at += 1;
     }
@@ -258,7 +258,7 @@ fn word(text: &[u8], at: usize, word: &[u8], cell: Cell) -> Option<(Cell, usize)
 /// The first place from `at` on of a quote, a backslash or a control character, none of which can
 /// stand for itself in a string.
 #[inline]
-fn end_of_plain(text: &[u8], mut at: usize) -> usize {
+pub(super) fn end_of_plain(text: &[u8], mut at: usize) -> usize {
     while let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let found = ends(u64::from_le_bytes(*word));
         if found != 0 {
@@ -427,6 +427,10 @@ mod tests {
             r#"{"a rather long name":9223372036854775808}"#,
             r#"{"share":9007199254740993}"#,
             r#"{"share":1e999}"#,
+            r#"{"share":1e400}"#,
+            r#"{"share":-1e400}"#,
+            r#"{"share":NaN}"#,
+            r#"{"share":Infinity}"#,
             r#"{"share":.5}"#,
             r#"{"flag":truee}"#,
             r#"{"flag":tru}"#,

@@ -6,11 +6,13 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod broken_records;
 mod channels;
 mod clicks;
 mod commands;
 mod compaction;
 mod credits;
+mod damaged_files;
 mod generated;
 mod history;
 mod incremental;
