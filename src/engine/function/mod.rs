@@ -6,6 +6,7 @@ mod instant;
 mod interval;
 mod journeys;
 mod lists;
+mod paths;
 mod removal_effects;
 mod session_number;
 mod share;
