@@ -1,5 +1,6 @@
 //! SQL functions of clickwatch, one per file, known in every session.
 
+mod bounded;
 mod count_events;
 mod first_event;
 mod instant;
@@ -21,6 +22,8 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 use datafusion::prelude::SessionContext;
 
 use crate::project::Channels;
+
+use bounded::Bounded;
 
 /// All functions.
 pub(super) struct Functions {
@@ -51,8 +54,16 @@ impl Functions {
         }
     }
 
-    /// Makes them known to a session.
+    /// Makes them known to a session, and keeps the engine's own within bounds.
     pub(super) fn register(&self, context: &SessionContext) {
+        let bounded: Vec<_> = context
+            .state_ref()
+            .read()
+            .scalar_functions()
+            .values()
+            .filter_map(|function| Bounded::of(function))
+            .collect();
+        bounded.into_iter().for_each(|function| context.register_udf(function.into()));
         self.of_row.iter().for_each(|function| context.register_udf(function.clone()));
         self.of_many_rows.iter().for_each(|function| context.register_udaf(function.clone()));
         self.of_row_among_others
