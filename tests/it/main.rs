@@ -18,6 +18,7 @@ mod incremental;
 mod lake;
 mod layers;
 mod layouts;
+mod limits;
 mod mistakes;
 mod models;
 mod nasty;
