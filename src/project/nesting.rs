@@ -12,8 +12,10 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 const MOST_LEVELS: usize = 64;
 /// Operators in one expression: each is a level of its own for the planner.
 const MOST_TERMS: usize = 2000;
-/// Queries and tables that one statement unites and joins.
+/// Queries that one statement holds, as those of a UNION.
 const MOST_QUERIES: usize = 500;
+/// Tables that one statement joins: the time to plan grows with the third power of their number.
+const MOST_JOINS: usize = 100;
 
 /// Why a SQL text is refused, and where it goes too far.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,6 +86,7 @@ struct Nesting {
     outer: Vec<Level>,
     level: Level,
     queries: usize,
+    joins: usize,
     /// Operators one after the other, as in `- - - 1`.
     signs: usize,
     /// What was seen last.
@@ -142,7 +145,7 @@ impl Nesting {
             Keyword::CASE => self.open(Closes::End),
             Keyword::END if self.level.closes == Closes::End => self.close(Last::Operand),
             Keyword::SELECT if is_clause => self.clause(false).and_then(|()| self.query()),
-            Keyword::JOIN if is_clause => self.query(),
+            Keyword::JOIN if is_clause => self.join(),
             Keyword::FROM if is_clause && self.last != Last::Distinct => self.clause(true),
             Keyword::ON if is_clause => self.clause(self.level.is_from),
             Keyword::WHERE
@@ -196,9 +199,16 @@ impl Nesting {
         if self.queries <= MOST_QUERIES {
             return Ok(());
         }
+        Err(format!("a statement holds more than {MOST_QUERIES} queries: split it into several"))
+    }
+
+    fn join(&mut self) -> Result<(), String> {
+        self.joins += 1;
+        if self.joins <= MOST_JOINS {
+            return Ok(());
+        }
         Err(format!(
-            "a statement unites or joins more than {MOST_QUERIES} queries and tables: split it into \
-             several"
+            "a statement joins more than {MOST_JOINS} tables: split it into models that join some of them"
         ))
     }
 
@@ -212,7 +222,7 @@ impl Nesting {
 
     fn comma(&mut self) -> Result<(), String> {
         self.clause(self.level.is_from)?;
-        if self.level.is_from { self.query() } else { Ok(()) }
+        if self.level.is_from { self.join() } else { Ok(()) }
     }
 
     fn subscript(&mut self) -> Result<(), String> {
@@ -341,8 +351,8 @@ mod tests {
             (format!("SELECT {}", joined("(1 + 1)", " + ", 3000)), "terms"),
             (format!("SELECT ({}){}", joined("1", "+", 1500), " * 2".repeat(1500)), "terms"),
             (joined("SELECT 1", " UNION ", 1900), "queries"),
-            (format!("SELECT 1 FROM {}", joined("t", ", ", 1900)), "queries"),
-            (format!("SELECT 1 FROM t {}", "JOIN t ON a = b ".repeat(1900)), "queries"),
+            (format!("SELECT 1 FROM {}", joined("t", ", ", 1900)), "tables"),
+            (format!("SELECT 1 FROM t {}", "JOIN t ON a = b ".repeat(1900)), "tables"),
             (format!("SELECT {}1{}", "(".repeat(100), ")".repeat(100)), "deeper"),
             (format!("SELECT {}1{}", "abs(".repeat(100), ")".repeat(100)), "deeper"),
             (
