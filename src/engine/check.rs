@@ -7,7 +7,8 @@ use arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::{DFSchema, DataFusionError, SchemaError};
 use datafusion::datasource::empty::EmptyTable;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{ExprSchemable as _, LogicalPlan};
+use datafusion::sql::sqlparser::parser::ParserError;
 
 use crate::error::{Error, Kind, Problem, Result};
 use crate::lake::storable;
@@ -15,6 +16,7 @@ use crate::name::{TableName, did_you_mean};
 use crate::project::{Model, Project, Strategy};
 use crate::source::bronze_schema;
 
+use super::expressions::Calls;
 use super::origin::row_by_row;
 use super::{Engine, LINEAGE, Session, Tables};
 
@@ -25,6 +27,10 @@ pub struct Checked {
     pub schemas: HashMap<TableName, SchemaRef>,
     /// The models that keep one record for each key.
     pub upserts: HashMap<TableName, Model>,
+    /// What the rows of each model depend on besides its SQL and its inputs: the versions of the engine
+    /// and of our functions that it and its expectations call. A model whose text here is another than
+    /// when it was built is built anew.
+    pub semantics: HashMap<TableName, String>,
 }
 
 /// Plans every model of `project` over empty tables, in the order of the building.
@@ -36,6 +42,7 @@ pub async fn check(engine: &Engine, project: &Project) -> Result<Checked> {
     for source in project.sources() {
         schemas.insert(source.table.clone(), bronze_schema(&source.columns));
     }
+    let mut semantics = HashMap::new();
     let mut problems = project.problems.clone();
     let mut waiting: Vec<&Model> = project.models().collect();
     // Models of different pipelines may read each other, so their order is found by waiting.
@@ -48,7 +55,10 @@ pub async fn check(engine: &Engine, project: &Project) -> Result<Checked> {
         }
         for (table, found) in check_models(engine, &ready, &schemas).await? {
             match found {
-                Ok(schema) => drop(schemas.insert(table, schema)),
+                Ok(sound) => {
+                    semantics.insert(table.clone(), sound.semantics);
+                    schemas.insert(table, sound.schema);
+                }
                 Err(found) => problems.extend(found),
             }
         }
@@ -57,7 +67,7 @@ pub async fn check(engine: &Engine, project: &Project) -> Result<Checked> {
     if problems.is_empty() {
         let upserts = project.models().filter(|model| model.strategy == Strategy::Upsert);
         let upserts = upserts.map(|model| (model.table.clone(), model.clone())).collect();
-        Ok(Checked { schemas, upserts })
+        Ok(Checked { schemas, upserts, semantics })
     } else {
         Err(Error::problems("the project has mistakes", problems))
     }
@@ -78,57 +88,119 @@ async fn check_models(
         let (engine, model) = (engine.clone(), (*model).clone());
         tokio::spawn(async move {
             let session = engine.session(tables.into_catalog());
-            let found = check_model(&session, &model).await;
-            (model.table, found)
+            let found = check_model(&session, &model).await?;
+            Ok::<_, Error>((model.table, found))
         })
     });
     let mut checked = Vec::with_capacity(models.len());
     for check in checks.collect::<Vec<_>>() {
         let bug = |e| Error::new(Kind::Bug, "a check ended by itself").because(e);
-        checked.push(check.await.map_err(bug)?);
+        checked.push(check.await.map_err(bug)??);
     }
     Ok(checked)
 }
 
-/// The schema of a model, or what is wrong with it.
-type Found = Result<SchemaRef, Vec<Problem>>;
+/// A model whose SQL plans.
+struct Sound {
+    schema: SchemaRef,
+    semantics: String,
+}
 
-async fn check_model(session: &Session, model: &Model) -> Found {
-    let plan =
-        session.try_plan(&model.sql).await.map_err(|e| vec![in_sql(model, Mistake::of(&e))])?;
-    let schema = storable(plan.schema().as_arrow()).map_err(|wrong| {
-        wrong.into_iter().map(|message| in_sql(model, Mistake::plain(message))).collect::<Vec<_>>()
-    })?;
+/// A sound model, or what is wrong with it.
+type Found = Result<Sound, Vec<Problem>>;
+
+/// Errors: when the engine fails for another reason than what the model says.
+async fn check_model(session: &Session, model: &Model) -> Result<Found> {
+    let plan = match session.try_plan(&model.sql).await {
+        Ok(plan) => plan,
+        Err(e) => return Ok(Err(vec![in_sql(model, Mistake::of(&e))])),
+    };
     // What only shows once the plan is optimised, such as types that do not compare.
-    session.physical(&plan).await.map_err(|e| {
-        let cause =
-            std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
-        vec![in_sql(model, Mistake::plain(cause.lines().next().unwrap_or_default().to_owned()))]
-    })?;
+    match session.physical(&plan).await {
+        Ok(_) => Ok(check_plan(session, model, &plan)),
+        Err(e) if matches!(e.kind(), Kind::Invalid | Kind::Data) => {
+            // What is wrong with the columns says more than what the engine makes of it.
+            let cause =
+                std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
+            let mistake = Mistake::plain(cause.lines().next().unwrap_or_default().to_owned());
+            Ok(Err(check_columns_of(model, &plan)
+                .err()
+                .unwrap_or_else(|| vec![in_sql(model, mistake)])))
+        }
+        Err(e) => Err(e.at("table", &model.table)),
+    }
+}
+
+/// The stored schema of `plan`, or what is wrong with its columns.
+fn check_columns_of(model: &Model, plan: &LogicalPlan) -> Result<SchemaRef, Vec<Problem>> {
+    let problem = |message: String| in_sql(model, Mistake::plain(message));
+    if plan.schema().fields().is_empty() {
+        let message = "it selects no column: name those that the table has";
+        return Err(vec![problem(message.to_owned())]);
+    }
+    storable(plan.schema().as_arrow())
+        .map_err(|wrong| wrong.into_iter().map(problem).collect::<Vec<_>>())
+}
+
+fn check_plan(session: &Session, model: &Model, plan: &LogicalPlan) -> Found {
+    let wrong = |e| vec![in_sql(model, Mistake::of(&e))];
+    let schema = check_columns_of(model, plan)?;
     let mut problems = check_columns(model, &schema);
-    problems.extend(check_strategy(session, model, &plan));
-    let df_schema = DFSchema::try_from(Arc::clone(&schema))
-        .map_err(|e| vec![in_sql(model, Mistake::of(&e))])?;
+    problems.extend(check_strategy(session, model, plan));
+    let mut calls = Calls::of_plan(plan).map_err(wrong)?;
+    problems.extend(calls.unrepeatable().map(|names| Problem {
+        line: line_of_call(&model.sql, names),
+        ..in_sql(model, unrepeatable(names))
+    }));
+    let columns = DFSchema::try_from(Arc::clone(&schema)).map_err(wrong)?;
     for expectation in &model.expectations {
-        let is_boolean =
-            session.expression(&expectation.check, &df_schema).and_then(|expression| {
-                use datafusion::logical_expr::ExprSchemable as _;
-                Ok(expression.get_type(&df_schema)? == DataType::Boolean)
-            });
-        let (file, line) = expectation.declared_at.clone();
-        let problem =
-            |message: String, hint| Problem { file: file.clone(), line, column: 0, message, hint };
-        match is_boolean {
-            Ok(true) => {}
-            Ok(false) => problems
-                .push(problem(format!("`{}` is neither true nor false", expectation.check), None)),
-            Err(e) => {
-                let mistake = Mistake::of(&e);
-                problems.push(problem(mistake.message, mistake.hint));
+        match check_expectation(session, &expectation.check, &columns) {
+            Ok(found) => calls.extend(found),
+            Err(mistake) => {
+                let (file, line) = expectation.declared_at.clone();
+                let Mistake { message, hint, .. } = mistake;
+                problems.push(Problem { file, line, column: 0, message, hint });
             }
         }
     }
-    if problems.is_empty() { Ok(schema) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(Sound { schema, semantics: calls.semantics() })
+    } else {
+        Err(problems)
+    }
+}
+
+/// What the expectation `check` over `columns` calls, or what is wrong with it.
+fn check_expectation(session: &Session, check: &str, columns: &DFSchema) -> Result<Calls, Mistake> {
+    let expression = session.expression(check, columns).map_err(|e| Mistake::of(&e))?;
+    let data_type = expression.get_type(columns).map_err(|e| Mistake::of(&e))?;
+    if data_type != DataType::Boolean {
+        return Err(Mistake::plain(format!("`{check}` is neither true nor false")));
+    }
+    let calls = Calls::of_expression(&expression).map_err(|e| Mistake::of(&e))?;
+    let first = calls.unrepeatable().next().map(unrepeatable);
+    first.map_or(Ok(calls), Err)
+}
+
+/// A table equals its SQL only as long as the SQL means the same tomorrow.
+fn unrepeatable(names: &[String]) -> Mistake {
+    let name = names.first().map_or("", String::as_str);
+    Mistake {
+        hint: Some(
+            "take it from the rows, as the time of an event, or ask ad hoc with `sql`".to_owned(),
+        ),
+        ..Mistake::plain(format!("`{name}()` gives something else in every run"))
+    }
+}
+
+/// The first line in which a function is called by one of `names`; 0 for none.
+fn line_of_call(sql: &str, names: &[String]) -> usize {
+    let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let calls = |line: &str| {
+        let code = line.split("--").next().unwrap_or_default().to_lowercase();
+        code.split(|letter| !is_part(letter)).any(|word| names.iter().any(|name| name == word))
+    };
+    sql.lines().position(calls).map_or(0, |index| index + 1)
 }
 
 /// The columns that the declaration names must be in the result.
@@ -258,6 +330,10 @@ impl Mistake {
             let valid: Vec<_> = valid_fields.iter().map(|column| column.name.as_str()).collect();
             mistake.hint = did_you_mean(&field.name, valid);
         } else if let DataFusionError::SQL(parser, _) = error.find_root() {
+            if matches!(**parser, ParserError::RecursionLimitExceeded) {
+                mistake.message = "it nests too deep: split it into several queries".to_owned();
+                return mistake;
+            }
             let text = parser.to_string();
             let (message, place) = text.split_once(" at Line: ").unwrap_or((&text, ""));
             let mut numbers =

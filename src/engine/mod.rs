@@ -9,6 +9,8 @@ mod catalog;
 mod check;
 mod checksum;
 mod dependency;
+mod expressions;
+mod failure;
 mod function;
 mod held;
 mod keys;
@@ -32,25 +34,4 @@ pub use session::{Engine, Session};
 pub use statements::statements;
 pub use touched::{Moved, changed_rows, moved_keys};
 
-use datafusion::common::DataFusionError;
-
-use crate::error::{Error, Kind};
-
-/// An error of the engine underneath: running out of memory and reading storage are told apart
-/// from what is wrong with the question.
-pub(crate) fn engine_error(what: &str, source: DataFusionError) -> Error {
-    match source.find_root() {
-        DataFusionError::ResourcesExhausted(_) => {
-            Error::new(Kind::Unavailable, what).hint("give it more with --memory").because(source)
-        }
-        DataFusionError::ObjectStore(_)
-        | DataFusionError::IoError(_)
-        | DataFusionError::ParquetError(_) => Error::storage(what, source),
-        DataFusionError::External(_) => Error::storage(what, source),
-        DataFusionError::Internal(_) => Error::new(Kind::Bug, what).because(source),
-        DataFusionError::ArrowError(_, _) | DataFusionError::Execution(_) => {
-            Error::new(Kind::Data, what).because(source)
-        }
-        _ => Error::new(Kind::Invalid, what).because(source),
-    }
-}
+pub(crate) use failure::engine_error;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::catalog::{CatalogProvider, TableProvider};
-use datafusion::common::{DFSchema, DataFusionError};
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::common::{DFSchema, DataFusionError, Diagnostic, Location, Span, plan_err};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{
     FairSpillPool, MemoryConsumer, MemoryReservation, TrackConsumersPool,
@@ -19,11 +20,12 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::error::{Error, Kind, Result};
 use crate::name::{Layer, TableName, did_you_mean};
-use crate::project::Channels;
+use crate::project::{Channels, check_nesting};
 use crate::runtime::Memory;
 
 use super::check::Mistake;
-use super::engine_error;
+use super::expressions::too_long_constant;
+use super::failure::{caught, caught_rows, engine_error};
 use super::function::Functions;
 
 /// The name under which a lake is known in SQL.
@@ -153,7 +155,9 @@ impl Session {
     }
 
     pub(super) async fn try_plan(&self, sql: &str) -> datafusion::common::Result<LogicalPlan> {
-        self.context.state().create_logical_plan(sql).await
+        within_limits(sql)?;
+        let (state, sql) = (self.context.state(), sql.to_owned());
+        apart(async move { state.create_logical_plan(&sql).await }).await
     }
 
     /// `plan` after all that can be improved without looking at rows.
@@ -178,8 +182,17 @@ impl Session {
 
     /// `plan` as it will be executed, in as many parts as there are cores.
     pub async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-        let plan = self.context.state().create_physical_plan(plan).await;
-        plan.map_err(|e| engine_error("cannot plan the query", e))
+        let (state, plan) = (self.context.state(), plan.clone());
+        let physical = apart(async move {
+            let plan = state.optimize(&plan)?;
+            if let Some(bytes) = too_long_constant(&plan)? {
+                return plan_err!(
+                    "a constant of {bytes} bytes would be written for every row: shorten it"
+                );
+            }
+            state.query_planner().create_physical_plan(&plan, &state).await
+        });
+        physical.await.map_err(|e| engine_error("cannot plan the query", e))
     }
 
     /// The rows of one part of `plan`.
@@ -189,6 +202,7 @@ impl Session {
         part: usize,
     ) -> Result<SendableRecordBatchStream> {
         plan.execute(part, self.context.task_ctx())
+            .map(caught_rows)
             .map_err(|e| engine_error("cannot run the query", e))
     }
 
@@ -200,12 +214,13 @@ impl Session {
         let rows = stream::iter(plans)
             .map(|(session, plan)| execute_stream(plan, session.context.task_ctx()))
             .try_flatten();
-        Some(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+        Some(caught_rows(Box::pin(RecordBatchStreamAdapter::new(schema, rows))))
     }
 
     /// The rows of all parts of `plan`.
     pub fn execute_all(&self, plan: Arc<dyn ExecutionPlan>) -> Result<SendableRecordBatchStream> {
         execute_stream(plan, self.context.task_ctx())
+            .map(caught_rows)
             .map_err(|e| engine_error("cannot run the query", e))
     }
 
@@ -214,6 +229,7 @@ impl Session {
         sql: &str,
         schema: &DFSchema,
     ) -> datafusion::common::Result<Expr> {
+        within_limits(sql)?;
         self.context.state().create_logical_expr(sql, schema)
     }
 
@@ -228,8 +244,8 @@ impl Session {
     pub fn tables_of(&self, sql: &str) -> Result<Vec<TableName>> {
         let state = self.context.state();
         let dialect = state.config().options().sql_parser.dialect;
-        let references = state
-            .sql_to_statement(sql, &dialect)
+        let references = within_limits(sql)
+            .and_then(|()| state.sql_to_statement(sql, &dialect))
             .and_then(|statement| state.resolve_table_references(&statement))
             .map_err(|e| self.query_error(sql, e))?;
         Ok(references
@@ -243,8 +259,9 @@ impl Session {
 
     /// An error about a query, with the place in it when that is known.
     fn query_error(&self, sql: &str, error: DataFusionError) -> Error {
-        // An error of the catalog is about storage, and has its own kind.
-        if let DataFusionError::External(_) = error.find_root() {
+        // An error of the catalog is about storage, and has its own kind; so has a panic.
+        if let DataFusionError::External(_) | DataFusionError::ExecutionJoin(_) = error.find_root()
+        {
             return engine_error("cannot answer the query", error);
         }
         let mistake = Mistake::of(&error);
@@ -281,10 +298,61 @@ fn mistaken(sql: &str, mistake: Mistake) -> Error {
     let mut text = Error::new(Kind::Invalid, format!("cannot plan the query: {}", mistake.message));
     if mistake.line > 0 {
         let line = sql.lines().nth(mistake.line - 1).unwrap_or_default().trim_end();
-        text = text.at("line", mistake.line).at("column", mistake.column).at("text", line);
+        let piece = piece(line, mistake.column);
+        text = text.at("line", mistake.line).at("column", mistake.column).at("text", piece);
     }
     match mistake.hint {
         Some(hint) => text.hint(hint),
         None => text,
+    }
+}
+
+/// What stands around `column` in `line`: the whole of a line that people write, a part of one that a
+/// program wrote.
+fn piece(line: &str, column: usize) -> String {
+    const AROUND: usize = 60;
+    let length = line.chars().count();
+    if length <= 2 * AROUND {
+        return line.to_owned();
+    }
+    let start = column.saturating_sub(AROUND).min(length);
+    let piece: String = line.chars().skip(start).take(2 * AROUND).collect();
+    let before = if start > 0 { "…" } else { "" };
+    let behind = if start + 2 * AROUND < length { "…" } else { "" };
+    format!("{before}{piece}{behind}")
+}
+
+/// Fails, with the place, when `sql` nests deeper than it can be planned.
+fn within_limits(sql: &str) -> datafusion::common::Result<()> {
+    check_nesting(sql).map_err(|excess| {
+        let place = Location { line: excess.line, column: excess.column };
+        let span = Some(Span::new(place, place));
+        let diagnostic = Diagnostic::new_error(excess.message.clone(), span);
+        DataFusionError::Plan(excess.message).with_diagnostic(diagnostic)
+    })
+}
+
+/// Does `work` in a task of its own, so that whoever waits for it can leave: planning computes what is
+/// constant, which may take long, and nothing can interrupt it.
+async fn apart<T: Send + 'static>(
+    work: impl Future<Output = datafusion::common::Result<T>> + Send + 'static,
+) -> datafusion::common::Result<T> {
+    let done = SpawnedTask::spawn(caught(work)).join().await;
+    done.map_err(|e| DataFusionError::ExecutionJoin(Box::new(e)))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_shown_around_the_place() {
+        assert_eq!(piece("SELECT ö", 8), "SELECT ö");
+        let long = format!("{}HERE{}", "ä".repeat(500), "b".repeat(500));
+        let shown = piece(&long, 501);
+        assert!(shown.contains("äHEREb") && shown.starts_with('…') && shown.ends_with('…'));
+        assert_eq!(shown.chars().count(), 122);
+        assert_eq!(piece(&long, 5000), "…");
+        assert!(piece(&long, 0).starts_with('ä'));
     }
 }

@@ -6,12 +6,10 @@ use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, ColumnDef, DataType as SqlType, Statement, StructField,
 };
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::name::is_identifier;
 
-use super::model::{Mistake, leading_comment, syntax_mistake};
+use super::model::{Mistake, leading_comment, parse};
 
 /// Marks the field of a column that holds JSON values as they stand.
 pub const JSON: &str = "clickwatch.json";
@@ -29,8 +27,7 @@ pub(super) struct Declaration {
 /// them; and JSON, which takes any value as it stands. Everything else, text in particular that means
 /// a time, is for Silver to read.
 pub(super) fn read(name: &str, text: &str) -> Result<Declaration, Vec<Mistake>> {
-    let statements =
-        Parser::parse_sql(&GenericDialect {}, text).map_err(|e| vec![syntax_mistake(&e)])?;
+    let statements = parse(text)?;
     let [Statement::CreateTable(create)] = statements.as_slice() else {
         return Err(vec![Mistake::of_file(
             "a Bronze file holds one CREATE TABLE and nothing else",
@@ -157,6 +154,15 @@ mod tests {
         assert!(matches!(item.data_type(), DataType::Struct(fields) if fields.len() == 2));
         let json = declaration.columns.field(3);
         assert!(json.name() == "pageUrl" && json.metadata().contains_key(JSON));
+    }
+
+    #[test]
+    fn types_that_nest_too_deep_are_refused_with_their_line() {
+        let text =
+            format!("CREATE TABLE t (\n  a {}TEXT{}\n)", "ARRAY<".repeat(200), ">".repeat(200));
+        let mistakes = read("t", &text).unwrap_err();
+        assert_eq!(mistakes[0].line, 2);
+        assert!(mistakes[0].message.contains("nests deeper"), "{}", mistakes[0].message);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod ddl;
 mod graph;
 mod load;
 mod model;
+mod nesting;
 mod parameters;
 mod raw;
 mod resolve;
@@ -23,6 +24,7 @@ use crate::name::{TableName, did_you_mean};
 
 pub use channels::{Channels, Claim, Site};
 pub use ddl::JSON;
+pub use nesting::{Excess, check_nesting};
 
 /// A directory of pipelines and models, checked as far as it can be without planning SQL.
 #[derive(Clone, Debug)]

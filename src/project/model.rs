@@ -9,6 +9,8 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
 use crate::name::TableName;
 
+use super::nesting::check_nesting;
+
 /// Something wrong in one SQL file.
 #[derive(Debug)]
 pub(super) struct Mistake {
@@ -45,8 +47,7 @@ pub(super) struct Select {
 
 /// Reads the SELECT in `text`.
 pub(super) fn read(text: &str) -> Result<Select, Vec<Mistake>> {
-    let statements =
-        Parser::parse_sql(&GenericDialect {}, text).map_err(|e| vec![syntax_mistake(&e)])?;
+    let statements = parse(text)?;
     let [statement @ Statement::Query(_)] = statements.as_slice() else {
         return Err(vec![Mistake::of_file("a model's file holds one SELECT and nothing else")]);
     };
@@ -73,6 +74,16 @@ pub(super) fn read(text: &str) -> Result<Select, Vec<Mistake>> {
     let lower = normal_sql.to_lowercase();
     let uses_channels = ["channel(", "touch("].iter().any(|call| lower.contains(call));
     Ok(Select { uses_channels, description: leading_comment(text), normal_sql, reads })
+}
+
+/// The statements of `text`, unless they nest too deep.
+pub(super) fn parse(text: &str) -> Result<Vec<Statement>, Vec<Mistake>> {
+    check_nesting(text).map_err(|excess| {
+        let number = |number: u64| usize::try_from(number).unwrap_or(0);
+        let (line, column) = (number(excess.line), number(excess.column));
+        vec![Mistake { line, column, message: excess.message, hint: None }]
+    })?;
+    Parser::parse_sql(&GenericDialect {}, text).map_err(|e| vec![syntax_mistake(&e)])
 }
 
 fn table_of(reference: &TableReference) -> Result<TableName, String> {
@@ -104,10 +115,10 @@ pub(super) fn leading_comment(text: &str) -> String {
 }
 
 /// A parser's error, with its place taken out of its text.
-pub(super) fn syntax_mistake(error: &ParserError) -> Mistake {
+fn syntax_mistake(error: &ParserError) -> Mistake {
     let text = match error {
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.as_str(),
-        ParserError::RecursionLimitExceeded => "it is nested too deeply",
+        ParserError::RecursionLimitExceeded => "it is nested too deeply: split it",
     };
     let (message, place) = text.split_once(" at Line: ").unwrap_or((text, ""));
     let mut numbers = place.split(", Column: ").map(|number| number.trim().parse().unwrap_or(0));

@@ -23,6 +23,7 @@ mod layouts;
 #[cfg(unix)]
 mod logs;
 mod many_days;
+mod limits;
 mod mistakes;
 mod models;
 mod nasty;

@@ -49,10 +49,10 @@ impl ScalarUDFImpl for CountEvents {
         let Some(types) = types else {
             return exec_err!("count_events takes events with a field event_type");
         };
-        let types = cast(types, &DataType::Utf8)?;
-        let types = types.as_string::<i32>();
-        let wanted = cast(wanted, &DataType::Utf8)?;
-        let wanted = wanted.as_string::<i32>();
+        let types = cast(types, &DataType::Utf8View)?;
+        let types = types.as_string_view();
+        let wanted = cast(wanted, &DataType::Utf8View)?;
+        let wanted = wanted.as_string_view();
         let counts = lists.offsets().windows(2).zip(wanted.iter()).enumerate().map(
             |(row, (ends, wanted))| {
                 let (&[start, end], Some(wanted), true) = (ends, wanted, lists.is_valid(row))

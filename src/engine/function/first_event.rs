@@ -10,8 +10,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array as _, ArrayRef, AsArray as _, Int64Builder, NullBufferBuilder, StringArray, StructArray,
-    TimestampMicrosecondBuilder,
+    Array as _, ArrayRef, AsArray as _, Int64Builder, NullBufferBuilder, StringViewArray,
+    StructArray, TimestampMicrosecondBuilder,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields, Int64Type, TimestampMicrosecondType};
@@ -90,15 +90,15 @@ fn fields() -> Fields {
     Fields::from(vec![Field::new("at", time(), true), Field::new("place", DataType::Int64, true)])
 }
 
-fn text(column: &ArrayRef) -> Result<StringArray> {
-    Ok(cast(column, &DataType::Utf8)?.as_string().clone())
+fn text(column: &ArrayRef) -> Result<StringViewArray> {
+    Ok(cast(column, &DataType::Utf8View)?.as_string_view().clone())
 }
 
 /// The events of all sessions of a batch.
 struct Events {
-    types: StringArray,
-    elements: StringArray,
-    times: StringArray,
+    types: StringViewArray,
+    elements: StringViewArray,
+    times: StringViewArray,
 }
 
 impl Events {

@@ -50,7 +50,7 @@ impl ScalarUDFImpl for Instant {
         let instants: TimestampMicrosecondArray = match texts.data_type() {
             DataType::Utf8View => texts.as_string_view().iter().map(instant).collect(),
             DataType::Utf8 => texts.as_string::<i32>().iter().map(instant).collect(),
-            _ => cast(texts, &DataType::Utf8)?.as_string::<i32>().iter().map(instant).collect(),
+            _ => cast(texts, &DataType::Utf8View)?.as_string_view().iter().map(instant).collect(),
         };
         Ok(ColumnarValue::Array(Arc::new(instants.with_timezone("UTC")) as ArrayRef))
     }

@@ -14,11 +14,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array as _, ArrayRef, AsArray as _, BooleanArray, Int64Builder, ListArray, StringBuilder,
+    Array as _, ArrayRef, AsArray as _, BooleanArray, Int64Array, Int64Builder, ListArray,
     StringViewArray, StructArray, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
     UInt64Array,
 };
-use arrow::buffer::OffsetBuffer;
+use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type};
 use datafusion::common::{Result, exec_err, plan_err};
@@ -29,9 +29,7 @@ use datafusion::logical_expr::{
 use super::instant::time;
 use super::interval::microseconds;
 use super::lists::ranges;
-
-/// What stands between the channels of a path.
-pub(super) const ARROW: &str = " > ";
+use super::paths::Paths;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Journeys {
@@ -55,8 +53,12 @@ impl ScalarUDFImpl for Journeys {
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         match arguments.first() {
-            Some(DataType::List(touch)) => Ok(DataType::List(item(touch.data_type()))),
-            _ => plan_err!("journeys takes a list of touches"),
+            Some(DataType::List(touch)) if is_touch(touch.data_type()) => {
+                Ok(DataType::List(item(touch.data_type())))
+            }
+            _ => plan_err!(
+                "journeys takes a list of touches: STRUCTs of time, id, channel, is_direct and more"
+            ),
         }
     }
 
@@ -80,9 +82,9 @@ impl ScalarUDFImpl for Journeys {
                 lengths.push(0);
                 continue;
             };
-            let lookback = lookbacks.get(row).copied().flatten().unwrap_or(0).max(0);
-            let most = usize::try_from(most.value(row)).unwrap_or(0).max(1);
-            lengths.push(ways.add(&touches, &touches.in_order(range), lookback, most));
+            let lookback = lookbacks.get(row).copied().flatten().unwrap_or(0);
+            let limit = Limit { lookback, most: longest(most, row)? };
+            lengths.push(ways.add(&touches, &touches.in_order(range), &limit)?);
         }
         let item = item(items.data_type());
         let items = ways.finish(&items)?;
@@ -90,6 +92,35 @@ impl ScalarUDFImpl for Journeys {
         let lists = ListArray::try_new(item, offsets, Arc::new(items), None)?;
         Ok(ColumnarValue::Array(Arc::new(lists) as ArrayRef))
     }
+}
+
+/// The whole seconds from one time to a later one, which may be further apart than an i64 counts.
+fn seconds(from: i64, to: i64) -> i64 {
+    i64::try_from(to.abs_diff(from) / 1_000_000).unwrap_or(i64::MAX)
+}
+
+/// How much of what came before belongs to a journey.
+struct Limit {
+    lookback: i64,
+    most: usize,
+}
+
+/// How many touches a journey has at most; one where that is not said.
+fn longest(most: &Int64Array, row: usize) -> Result<usize> {
+    if most.is_null(row) {
+        return Ok(1);
+    }
+    match usize::try_from(most.value(row)) {
+        Ok(most) if most > 0 => Ok(most),
+        _ => exec_err!(
+            "journeys of at most {} touches: there is no journey without one",
+            most.value(row)
+        ),
+    }
+}
+
+fn is_touch(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Struct(fields) if fields.len() >= 4)
 }
 
 fn fields(touch: &DataType) -> Fields {
@@ -101,7 +132,7 @@ fn fields(touch: &DataType) -> Fields {
         field("seconds_since_last", DataType::Int64),
         field("touches", DataType::Int64),
         field("last_non_direct", DataType::Int64),
-        field("path", DataType::Utf8),
+        field("path", DataType::Utf8View),
     ])
 }
 
@@ -115,6 +146,7 @@ struct Touches {
     ids: StringViewArray,
     channels: StringViewArray,
     direct: BooleanArray,
+    nulls: Option<NullBuffer>,
 }
 
 impl Touches {
@@ -131,12 +163,17 @@ impl Touches {
             ids: cast(ids, &DataType::Utf8View)?.as_string_view().clone(),
             channels: cast(channels, &DataType::Utf8View)?.as_string_view().clone(),
             direct: cast(direct, &DataType::Boolean)?.as_boolean().clone(),
+            nulls: items.nulls().cloned(),
         })
     }
 
     /// Those of `range` that have a time, by time and id.
     fn in_order(&self, range: Range<usize>) -> Vec<usize> {
-        let mut order: Vec<_> = range.filter(|index| self.times.is_valid(*index)).collect();
+        let is_touch = |index: &usize| {
+            self.times.is_valid(*index)
+                && self.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*index))
+        };
+        let mut order: Vec<_> = range.filter(is_touch).collect();
         order.sort_by(|left, right| self.compare(*left, *right));
         order
     }
@@ -164,21 +201,20 @@ struct Ways {
     pauses: Int64Builder,
     touches: Int64Builder,
     non_direct: Int64Builder,
-    paths: StringBuilder,
-    path: String,
+    paths: Paths,
 }
 
 impl Ways {
     /// Adds the ways of one visitor, whose touches are given in `order`; gives how many.
-    fn add(&mut self, all: &Touches, order: &[usize], lookback: i64, most: usize) -> usize {
+    fn add(&mut self, all: &Touches, order: &[usize], limit: &Limit) -> Result<usize> {
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let time = |place: usize| order.get(place).map(|touch| all.times.value(*touch));
         let mut start = 0;
         let mut non_direct = None;
         for (place, &touch) in order.iter().enumerate() {
             let at = all.times.value(touch);
-            while time(start).is_some_and(|time| time < at.saturating_sub(lookback))
-                || place - start >= most
+            while time(start).is_some_and(|time| time < at.saturating_sub(limit.lookback))
+                || place - start >= limit.most
             {
                 start += 1;
             }
@@ -186,33 +222,17 @@ impl Ways {
                 non_direct = Some(place);
             }
             let last = non_direct.filter(|last| *last >= start).unwrap_or(place);
-            let way = order.get(start..=place).unwrap_or_default();
-            self.write_path(way.iter().map(|touch| all.channel(*touch)));
+            self.paths.add(all.channel(touch), place - start)?;
             let before = place.checked_sub(1).and_then(time);
             self.indices.push(touch as u64);
             self.numbers.append_value(count(place + 1));
             self.firsts.append_option(time(0));
-            self.pauses.append_option(before.map(|before| (at - before) / 1_000_000));
-            self.touches.append_value(count(way.len()));
+            self.pauses.append_option(before.map(|before| seconds(before, at)));
+            self.touches.append_value(count(place - start + 1));
             self.non_direct.append_value(count(last + 1));
-            self.paths.append_value(&self.path);
         }
-        order.len()
-    }
-
-    fn write_path<'a>(&mut self, channels: impl Iterator<Item = &'a str>) {
-        self.path.clear();
-        let mut last = None;
-        for channel in channels {
-            if last == Some(channel) {
-                continue;
-            }
-            if last.is_some() {
-                self.path.push_str(ARROW);
-            }
-            self.path.push_str(channel);
-            last = Some(channel);
-        }
+        self.paths.end_visitor()?;
+        Ok(order.len())
     }
 
     fn finish(mut self, touches: &ArrayRef) -> Result<StructArray> {
@@ -223,7 +243,7 @@ impl Ways {
             Arc::new(self.pauses.finish()),
             Arc::new(self.touches.finish()),
             Arc::new(self.non_direct.finish()),
-            Arc::new(self.paths.finish()),
+            Arc::new(self.paths.finish()?),
         ];
         Ok(StructArray::try_new(fields(touches.data_type()), columns, None)?)
     }

@@ -1,11 +1,13 @@
 //! SQL functions of clickwatch, one per file, known in every session.
 
+mod bounded;
 mod count_events;
 mod first_event;
 mod instant;
 mod interval;
 mod journeys;
 mod lists;
+mod paths;
 mod removal_effects;
 mod session_number;
 mod share;
@@ -20,6 +22,19 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 use datafusion::prelude::SessionContext;
 
 use crate::project::Channels;
+
+use bounded::Bounded;
+
+/// The version of one of our functions; nothing for those of the engine. It counts when the function
+/// gives other results than before for what it was given before, so that tables that were built with it
+/// are built anew.
+pub(super) fn version(name: &str) -> Option<u32> {
+    match name {
+        "count_events" | "first_event" | "instant" | "journeys" | "touch" | "channel"
+        | "url_parts" | "user_agent" | "removal_effects" | "session_number" | "share" => Some(1),
+        _ => None,
+    }
+}
 
 /// All functions.
 pub(super) struct Functions {
@@ -50,12 +65,40 @@ impl Functions {
         }
     }
 
-    /// Makes them known to a session.
+    /// Makes them known to a session, and keeps the engine's own within bounds.
     pub(super) fn register(&self, context: &SessionContext) {
+        let bounded: Vec<_> = context
+            .state_ref()
+            .read()
+            .scalar_functions()
+            .values()
+            .filter_map(|function| Bounded::of(function))
+            .collect();
+        bounded.into_iter().for_each(|function| context.register_udf(function.into()));
         self.of_row.iter().for_each(|function| context.register_udf(function.clone()));
         self.of_many_rows.iter().for_each(|function| context.register_udaf(function.clone()));
         self.of_row_among_others
             .iter()
             .for_each(|function| context.register_udwf(function.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_function_has_a_version() {
+        let functions = Functions::new(&Arc::new(Channels::shipped()));
+        let names = functions
+            .of_row
+            .iter()
+            .map(ScalarUDF::name)
+            .chain(functions.of_many_rows.iter().map(AggregateUDF::name))
+            .chain(functions.of_row_among_others.iter().map(WindowUDF::name));
+        for name in names {
+            assert!(version(name).is_some(), "{name}");
+        }
+        assert_eq!(version("lower"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! `removal_effects(path, journeys, conversions)`: how much each channel matters, by Markov chains.
 //!
-//! In: paths as [`super::journeys`] writes them, how many journeys took each (BIGINT), and how many of
+//! In: paths as [`super::journeys`] gives them, how many journeys took each (BIGINT), and how many of
 //! these ended in a conversion (BIGINT). Out: a list of STRUCT(channel TEXT, removal_effect DOUBLE,
 //! share DOUBLE), by channel; NULL for no journey.
 //!
@@ -25,10 +25,13 @@ use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
 
-use super::journeys::ARROW;
+use super::paths::ARROW;
 
 /// More channels than this are a mistake: solving for them takes the fourth power of their number.
 const MOST_CHANNELS: usize = 128;
+/// So many transitions there are between them: from START and each channel to each, from each channel to
+/// both ends.
+const MOST_TRANSITIONS: usize = MOST_CHANNELS * (MOST_CHANNELS + 3);
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct RemovalEffects {
@@ -85,28 +88,37 @@ enum Place {
     Nothing,
 }
 
-/// How often each transition was seen.
+/// How often each transition was seen. Journeys are counted in BIGINTs, of which no number of rows adds
+/// up to more than a u128.
 #[derive(Debug, Default)]
-struct Chain(BTreeMap<(Place, Place), u64>);
+struct Chain(BTreeMap<(Place, Place), u128>);
 
 impl Chain {
-    fn count(&mut self, from: &Place, to: Place, times: u64) {
+    /// Errors: when there are more channels than make sense, before they fill the memory.
+    fn count(&mut self, from: &Place, to: Place, times: u128) -> Result<()> {
         if times > 0 {
-            *self.0.entry((from.clone(), to)).or_default() += times;
+            let count = self.0.entry((from.clone(), to)).or_default();
+            *count = count.saturating_add(times);
         }
+        if self.0.len() > MOST_TRANSITIONS {
+            return exec_err!(
+                "removal_effects was given more than {MOST_CHANNELS} channels, and fewer make sense"
+            );
+        }
+        Ok(())
     }
 
     /// Adds `journeys` along `path`, of which `conversions` ended well.
-    fn add(&mut self, path: &str, journeys: u64, conversions: u64) {
+    fn add(&mut self, path: &str, journeys: u128, conversions: u128) -> Result<()> {
         let mut from = Place::Start;
         for channel in path.split(ARROW) {
             let to = Place::Channel(channel.to_owned());
-            self.count(&from, to.clone(), journeys);
+            self.count(&from, to.clone(), journeys)?;
             from = to;
         }
         let conversions = conversions.min(journeys);
-        self.count(&from, Place::Conversion, conversions);
-        self.count(&from, Place::Nothing, journeys - conversions);
+        self.count(&from, Place::Conversion, conversions)?;
+        self.count(&from, Place::Nothing, journeys - conversions)
     }
 
     /// Each channel with its removal effect.
@@ -148,9 +160,10 @@ struct Chances {
 
 impl Chances {
     fn of(chain: &Chain, channels: &[&str]) -> Self {
-        let mut leaving: BTreeMap<&Place, u64> = BTreeMap::new();
+        let mut leaving: BTreeMap<&Place, u128> = BTreeMap::new();
         for ((from, _), count) in &chain.0 {
-            *leaving.entry(from).or_default() += count;
+            let all = leaving.entry(from).or_default();
+            *all = all.saturating_add(*count);
         }
         let size = channels.len();
         let mut chances = Self {
@@ -238,17 +251,17 @@ impl Accumulator for Chain {
         let [paths, journeys, conversions] = values else {
             return exec_err!("removal_effects takes a path, its journeys and its conversions");
         };
-        let paths = cast(paths, &DataType::Utf8)?;
+        let paths = cast(paths, &DataType::Utf8View)?;
         let journeys = cast(journeys, &DataType::Int64)?;
         let conversions = cast(conversions, &DataType::Int64)?;
         let counts = journeys
             .as_primitive::<Int64Type>()
             .iter()
             .zip(conversions.as_primitive::<Int64Type>());
-        for (path, (journeys, conversions)) in paths.as_string::<i32>().iter().zip(counts) {
-            let count = |count: Option<i64>| count.and_then(|count| u64::try_from(count).ok());
+        for (path, (journeys, conversions)) in paths.as_string_view().iter().zip(counts) {
+            let count = |count: Option<i64>| count.and_then(|count| u128::try_from(count).ok());
             if let Some(path) = path {
-                self.add(path, count(journeys).unwrap_or(0), count(conversions).unwrap_or(0));
+                self.add(path, count(journeys).unwrap_or(0), count(conversions).unwrap_or(0))?;
             }
         }
         Ok(())
@@ -257,10 +270,10 @@ impl Accumulator for Chain {
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let [states] = states else { return exec_err!("removal_effects has one state") };
         for state in states.as_string::<i32>().iter().flatten() {
-            let transitions: Vec<(Place, Place, u64)> =
+            let transitions: Vec<(Place, Place, u128)> =
                 serde_json::from_str(state).map_err(|e| DataFusionError::External(Box::new(e)))?;
             for (from, to, count) in transitions {
-                self.count(&from, to, count);
+                self.count(&from, to, count)?;
             }
         }
         Ok(())
@@ -294,17 +307,21 @@ impl Accumulator for Chain {
     }
 
     fn size(&self) -> usize {
-        size_of_val(self) + self.0.len() * 2 * size_of::<(Place, Place, u64)>()
+        size_of_val(self) + self.0.len() * 2 * size_of::<(Place, Place, u128)>()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::Int64Array;
+
     use super::*;
 
-    fn effects(journeys: &[(&str, u64, u64)]) -> Vec<(String, f64)> {
+    fn effects(journeys: &[(&str, u128, u128)]) -> Vec<(String, f64)> {
         let mut chain = Chain::default();
-        journeys.iter().for_each(|(path, all, converting)| chain.add(path, *all, *converting));
+        for (path, all, converting) in journeys {
+            chain.add(path, *all, *converting).unwrap();
+        }
         let effects = chain.effects().unwrap();
         effects.into_iter().map(|(name, effect)| (name.to_owned(), effect)).collect()
     }
@@ -336,5 +353,31 @@ mod tests {
     fn coming_back_to_a_channel_is_a_loop() {
         // A = 1/2 * B + 1/2, B = A: A = 1.
         close(&effects(&[("A > B > A", 1, 1)]), &[("A", 1.0), ("B", 0.5)]);
+    }
+
+    #[test]
+    fn the_largest_counts_add_up_and_survive_being_handed_over() {
+        const MOST: i64 = i64::MAX;
+        let mut part = Chain::default();
+        for _ in 0..5 {
+            let counts = || Arc::new(Int64Array::from(vec![MOST])) as ArrayRef;
+            let paths = Arc::new(StringArray::from(vec!["A"])) as ArrayRef;
+            part.update_batch(&[paths, counts(), counts()]).unwrap();
+        }
+        let state = part.state().unwrap().remove(0).to_array().unwrap();
+        let mut whole = Chain::default();
+        whole.merge_batch(&[state]).unwrap();
+        assert_eq!(whole.0.values().copied().max(), Some(5 * MOST as u128));
+        let found: Vec<_> =
+            whole.effects().unwrap().iter().map(|(name, e)| ((*name).to_owned(), *e)).collect();
+        close(&found, &[("A", 1.0)]);
+    }
+
+    #[test]
+    fn a_path_of_countless_channels_is_refused_before_it_is_kept() {
+        let path: Vec<String> = (0..MOST_TRANSITIONS + 2).map(|name| name.to_string()).collect();
+        let mut chain = Chain::default();
+        assert!(chain.add(&path.join(ARROW), 1, 1).is_err());
+        assert_eq!(chain.0.len(), MOST_TRANSITIONS + 1);
     }
 }

@@ -65,7 +65,10 @@ impl Sessions {
         if self.number > 0 && at < self.last {
             return exec_err!("session_number wants events in the order of time: ORDER BY at");
         }
-        let goes_on = self.number > 0 && at - self.last < gap && at - self.began <= longest;
+        // Two times may be further apart than an i64 counts, and neither length is negative.
+        let goes_on = self.number > 0
+            && at.abs_diff(self.last) < gap.unsigned_abs()
+            && at.abs_diff(self.began) <= longest.unsigned_abs();
         if !goes_on {
             self.number += 1;
             self.began = at;
@@ -96,6 +99,9 @@ impl PartitionEvaluator for Sessions {
         };
         let times = cast(times, &DataType::Timestamp(TimeUnit::Microsecond, None))?;
         let times = times.as_primitive::<TimestampMicrosecondType>();
+        if times.len() < rows {
+            return exec_err!("session_number got {} times for {rows} rows", times.len());
+        }
         let (gaps, longests) = (microseconds(gaps)?, microseconds(longests)?);
         let number = |row: usize| {
             let (gap, longest) = (gaps.get(row)?.as_ref()?, longests.get(row)?.as_ref()?);
@@ -119,5 +125,12 @@ mod tests {
         assert_eq!([0, 0, 1799, 3598, 3600].map(&mut at), [1, 1, 1, 1, 1]);
         assert_eq!([3601, 5400, 7200, 9000].map(&mut at), [2, 2, 3, 4]);
         assert!(sessions.add(0, SECOND, SECOND).is_err(), "backwards");
+    }
+
+    #[test]
+    fn the_first_and_the_last_moment_are_apart() {
+        let mut sessions = Sessions::default();
+        assert_eq!(sessions.add(i64::MIN, 1, i64::MAX).unwrap(), 1);
+        assert_eq!(sessions.add(i64::MAX, i64::MAX, i64::MAX).unwrap(), 2);
     }
 }

@@ -128,7 +128,8 @@ impl ScalarUDFImpl for Touch {
             .collect::<datafusion::common::Result<Vec<ArrayRef>>>()?;
         match columns.as_mut_slice() {
             [_, _, _, _] => {
-                columns.push(new_null_array(&DataType::Utf8View, arguments.number_rows))
+                let rows = columns.first().map_or(0, |column| column.len());
+                columns.push(new_null_array(&DataType::Utf8View, rows));
             }
             // Pages differ much more than what they say about campaigns.
             [.., url] => *url = Arc::new(with_campaign(url.as_string_view())),
