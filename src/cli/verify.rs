@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::pipeline::{Finding, Options, Refresh, Scrutiny, unclean};
 
 use super::Context;
-use super::run::Format;
+use super::arguments::Format;
 use super::text::{aligned, grouped};
 
 /// How many parts a difference in many is shown for.
@@ -38,13 +38,13 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Result<()> {
     let project = context.project()?;
-    let runner = context.runner()?;
+    let runner = context.runner(&project.channels)?;
     let scrutiny = Scrutiny {
         select: arguments.tables.clone(),
         sample: arguments.sample,
         seed: arguments.seed,
     };
-    let mut findings = runner.verify(&project, &scrutiny).await?;
+    let mut findings = context.stop.or_stopped(runner.verify(&project, &scrutiny)).await?;
     print(&mut context, &findings, arguments.format)?;
     let bad: HashSet<_> =
         findings.iter().filter(|one| !one.is_clean()).map(|one| one.table.clone()).collect();
@@ -55,8 +55,8 @@ pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Resul
         let mut report = runner.run(&project, &options).await?;
         let failed = report.pipelines.iter_mut().find_map(|pipeline| pipeline.error.take());
         failed.map_or(Ok(()), Err)?;
-        findings = runner.verify(&project, &scrutiny).await?;
-        context.output.note("repaired; compared again:")?;
+        findings = context.stop.or_stopped(runner.verify(&project, &scrutiny)).await?;
+        context.output.note("repaired; compared again:");
         print(&mut context, &findings, arguments.format)?;
     }
     unclean(&findings).map_or(Ok(()), Err)
@@ -83,7 +83,7 @@ fn print(context: &mut Context<'_>, findings: &[Finding], format: Format) -> Res
             verdict,
         ]);
     }
-    context.output.data(&aligned(&lines, &[0, 4]))?;
+    context.output.text(&aligned(&lines, &[0, 4]))?;
     for finding in findings {
         for difference in finding.differences.iter().take(SHOWN) {
             let part = if difference.part.is_empty() { "the table" } else { &difference.part };
@@ -95,10 +95,10 @@ fn print(context: &mut Context<'_>, findings: &[Finding], format: Format) -> Res
                     grouped(difference.expected_rows)
                 ),
             };
-            context.output.data(&format!("{}: {part}: {what}", finding.table))?;
+            context.output.text(&format!("{}: {part}: {what}", finding.table))?;
         }
         if let Some(more) = finding.differences.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-            context.output.data(&format!("{}: and {more} parts more", finding.table))?;
+            context.output.text(&format!("{}: and {more} parts more", finding.table))?;
         }
     }
     Ok(())

@@ -11,7 +11,8 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::name::is_identifier;
 
-use super::model::{Mistake, leading_comment, syntax_mistake};
+use super::Mistake;
+use super::model::leading_comment;
 
 /// Marks the field of a column that holds JSON values as they stand.
 pub const JSON: &str = "clickwatch.json";
@@ -30,7 +31,7 @@ pub(super) struct Declaration {
 /// a time, is for Silver to read.
 pub(super) fn read(name: &str, text: &str) -> Result<Declaration, Vec<Mistake>> {
     let statements =
-        Parser::parse_sql(&GenericDialect {}, text).map_err(|e| vec![syntax_mistake(&e)])?;
+        Parser::parse_sql(&GenericDialect {}, text).map_err(|e| vec![Mistake::of_syntax(&e)])?;
     let [Statement::CreateTable(create)] = statements.as_slice() else {
         return Err(vec![Mistake::of_file(
             "a Bronze file holds one CREATE TABLE and nothing else",
@@ -135,12 +136,8 @@ fn struct_field(field: &StructField) -> Result<Field, String> {
 
 fn mistake_at(column: &ColumnDef, message: String) -> Mistake {
     let start = column.name.span.start;
-    Mistake {
-        line: usize::try_from(start.line).unwrap_or(0),
-        column: usize::try_from(start.column).unwrap_or(0),
-        message,
-        hint: None,
-    }
+    let number = |number: u64| usize::try_from(number).unwrap_or(0);
+    Mistake::at(number(start.line), number(start.column), message)
 }
 
 #[cfg(test)]
