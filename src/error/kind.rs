@@ -43,19 +43,15 @@ impl Kind {
     /// The kind that the deepest telling cause of `error` stands for, or `otherwise`.
     pub(super) fn of_cause(error: &(dyn StdError + 'static), otherwise: Self) -> Self {
         let mut kind = None;
-        let mut is_content = false;
+        let mut weaker = otherwise;
         for cause in causes(error) {
             if let Some(own) = cause.downcast_ref::<Error>() {
                 return own.kind();
             }
             kind = Self::of_type(cause).or(kind);
-            is_content |= is_about_content(cause);
+            weaker = Self::of_content(cause).unwrap_or(weaker);
         }
-        kind.or_else(|| system_error(error).and_then(Self::of_io)).unwrap_or(if is_content {
-            Self::Data
-        } else {
-            otherwise
-        })
+        kind.or_else(|| system_error(error).and_then(Self::of_io)).unwrap_or(weaker)
     }
 
     fn of_type(cause: &(dyn StdError + 'static)) -> Option<Self> {
@@ -74,6 +70,30 @@ impl Kind {
             }
             _ => None,
         }
+    }
+
+    /// The kind of an error about bytes that could be read and are not what they should be. Behind such
+    /// an error may still be one of the system, which is the cause then.
+    fn of_content(cause: &(dyn StdError + 'static)) -> Option<Self> {
+        use parquet::errors::ParquetError;
+        let is_wrong = match cause.downcast_ref::<ParquetError>() {
+            Some(ParquetError::EOF(_)) => true,
+            // Data that cannot be fetched is reported as a general error too.
+            Some(ParquetError::General(text)) => !text.contains("Object Store error"),
+            Some(_) => false,
+            None => {
+                let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+                matches!(io, Some(io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof))
+                    || cause.is::<serde_json::Error>()
+                    || cause.is::<std::str::Utf8Error>()
+                    || cause.is::<std::string::FromUtf8Error>()
+            }
+        };
+        if is_wrong {
+            return Some(Self::Data);
+        }
+        // Two crates parse regular expressions, and one of them is not known here by its type.
+        cause.to_string().starts_with("regex parse error:").then_some(Self::Invalid)
     }
 
     fn of_io(kind: io::ErrorKind) -> Option<Self> {
@@ -148,18 +168,6 @@ fn in_text(text: &str) -> Option<io::ErrorKind> {
     Some(io::Error::from_raw_os_error(number.parse().ok()?).kind())
 }
 
-/// Whether a library found bytes that it could read and that are not what they should be.
-fn is_about_content(cause: &(dyn StdError + 'static)) -> bool {
-    use parquet::errors::ParquetError;
-    let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-    let parquet = cause.downcast_ref::<ParquetError>();
-    matches!(io, Some(io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof))
-        || matches!(parquet, Some(ParquetError::General(_) | ParquetError::EOF(_)))
-        || cause.is::<serde_json::Error>()
-        || cause.is::<std::str::Utf8Error>()
-        || cause.is::<std::string::FromUtf8Error>()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,5 +212,18 @@ mod tests {
         let text = String::from_utf8(vec![0xff]).unwrap_err();
         assert_eq!(kind(text), Kind::Data);
         assert_eq!(kind(io::Error::from(io::ErrorKind::UnexpectedEof)), Kind::Data);
+        let fetched = |said: &str| kind(parquet::errors::ParquetError::General(said.to_owned()));
+        assert_eq!(fetched("Invalid Parquet file. Corrupt footer"), Kind::Data);
+        assert_eq!(fetched("cannot fetch x: Object Store error: no route"), Kind::Conflict);
+        assert_eq!(
+            fetched("cannot fetch x: Object Store error: Permission denied (os error 13)"),
+            Kind::Denied
+        );
+    }
+
+    #[test]
+    fn a_bad_regular_expression_is_for_its_writer_to_correct() {
+        let error = regex::Regex::new(&["(", "x"].concat()).unwrap_err();
+        assert_eq!(kind(store(error)), Kind::Invalid);
     }
 }

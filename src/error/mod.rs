@@ -237,8 +237,10 @@ fn without_noise(text: &str) -> String {
         "Object Store error: ",
         "Generic LocalFileSystem error: ",
     ];
-    // Some causes go over several lines, as a list of who holds how much memory.
+    // Some causes go over several lines, as a list of who holds how much memory. Where a backtrace
+    // begins, the reader learns nothing more.
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines = lines.take_while(|line| !line.starts_with("0: "));
     let text = lines.take(5).collect::<Vec<_>>().join(" ");
     let mut line = text.as_str();
     while let Some(rest) = NOISE.iter().find_map(|noise| line.strip_prefix(noise)) {

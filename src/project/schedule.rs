@@ -134,8 +134,8 @@ impl Field {
             _ => String::new(),
         };
         let hint = format!(
-            "a {} is {}{names}, `*`, a list `a,b`, a range `a-b`, or steps `*/n` or `a-b/n`",
-            self.name, self.numbers
+            "write {}{names}, `*`, a list `a,b`, a range `a-b`, or steps `*/n` or `a-b/n`",
+            self.numbers
         );
         Err(Mistake::of_file(message).hint(hint))
     }

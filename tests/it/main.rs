@@ -11,6 +11,7 @@ mod clicks;
 mod commands;
 mod compaction;
 mod credits;
+mod exits;
 mod generated;
 mod history;
 mod incremental;
@@ -23,8 +24,12 @@ mod models;
 mod nasty;
 mod oracle;
 mod parts;
+mod refused;
 mod rules;
 mod runs;
+mod shown;
+#[cfg(target_os = "linux")]
+mod signals;
 mod support;
 #[cfg(unix)]
 mod torture;
