@@ -79,7 +79,7 @@ async fn list(context: Context<'_>, format: ListFormat) -> Result<()> {
     }
     let number = |number: u64| i64::try_from(number).ok();
     let read = || states.iter().map(|(_, state)| state.as_ref().ok());
-    let problem = |state: &Result<Snapshot>| state.as_ref().err().map(told);
+    let problem = |state: &Result<Snapshot>| state.as_ref().err().map(Error::on_one_line);
     let is_bad = states.iter().any(|(_, state)| state.is_err());
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("table", texts(states.iter().map(|(table, _)| Some(table.to_string())))),
@@ -101,13 +101,6 @@ async fn list(context: Context<'_>, format: ListFormat) -> Result<()> {
     };
     print(context, format, columns, &format!("{} tables in {}", states.len(), lake.location()))?;
     unreadable(states)
-}
-
-/// An error and what caused it, on one line.
-fn told(error: &Error) -> String {
-    let rendered = error.render();
-    let lines = rendered.lines().take_while(|line| !line.is_empty()).map(str::trim);
-    lines.collect::<Vec<_>>().join("; ").trim_start_matches("error: ").to_owned()
 }
 
 /// The error of a listing with tables that cannot be read.

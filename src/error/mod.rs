@@ -203,6 +203,13 @@ impl Error {
         text
     }
 
+    /// The error and its causes on one line, for a table.
+    pub fn on_one_line(&self) -> String {
+        let rendered = self.render();
+        let lines = rendered.lines().take_while(|line| !line.is_empty()).map(str::trim);
+        lines.collect::<Vec<_>>().join("; ").trim_start_matches("error: ").to_owned()
+    }
+
     /// What the error says to try, or else the outermost of its causes that says so.
     pub(crate) fn hint_of_chain(&self) -> Option<&str> {
         causes(self).find_map(|cause| cause.downcast_ref::<Self>()?.0.hint.as_deref())
@@ -281,6 +288,13 @@ mod tests {
         assert!(error.to_string().contains(wild), "what is kept is exact");
         let long = Error::new(Kind::Data, "x").at("value", "y".repeat(1 << 20)).render();
         assert!(long.len() < 2 * LONGEST, "{}", long.len());
+    }
+
+    #[test]
+    fn an_error_fits_on_one_line_with_its_causes() {
+        let error =
+            Error::new(Kind::Data, "outer").because(Error::new(Kind::Data, "inner")).hint("x");
+        assert_eq!(error.on_one_line(), "outer; caused by: inner");
     }
 
     #[test]
