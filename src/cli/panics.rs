@@ -52,3 +52,44 @@ fn message_of(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_behind_an_error_makes_it_a_bug_with_its_place() {
+        let happened = |message: &str| {
+            *LAST.lock().unwrap() = Some(Panic {
+                message: message.to_owned(),
+                place: "library/src/x.rs:1:2".to_owned(),
+            });
+        };
+        let caught = || {
+            let cause = std::io::Error::other("task 7 panicked with message \"offset overflow\"");
+            Error::new(Kind::Unavailable, "cannot write").because(cause)
+        };
+        happened("offset overflow");
+        let told = explained(caught());
+        assert_eq!(told.kind().exit_code(), 70);
+        let text = told.render();
+        assert!(
+            text.contains("panic=`library/src/x.rs:1:2`") && text.contains("report it"),
+            "{text}"
+        );
+        // One that was caught for good has nothing to do with what fails later.
+        happened("Already shut down");
+        assert_eq!(explained(caught()).kind(), Kind::Unavailable);
+        happened("");
+        assert_eq!(explained(caught()).kind(), Kind::Unavailable);
+    }
+
+    #[test]
+    fn what_unwinds_is_an_error_that_says_what_was_said() {
+        let panic =
+            std::panic::catch_unwind(|| std::panic::resume_unwind(Box::new("gone".to_owned())));
+        let error = error_of(&*panic.unwrap_err());
+        assert_eq!(error.kind(), Kind::Bug);
+        assert!(error.to_string().contains("gone"), "{error}");
+    }
+}

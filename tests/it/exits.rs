@@ -189,6 +189,25 @@ fn an_output_that_nobody_reads_is_a_quiet_success() {
     }
 }
 
+#[test]
+fn no_statement_ends_the_program_otherwise_than_by_one_error() {
+    let bench = Bench::new();
+    for sql in [
+        "SELECT session_number(instant('2025-07-01'), INTERVAL '999999999 days', INTERVAL '1 day') OVER ()",
+        "SELECT removal_effects('a', 9223372036854775807, 1) FROM generate_series(1, 5)",
+        &format!("SELECT {} AS sum", ["1"; 3000].join(" + ")),
+    ] {
+        let ended = bench.process().args(["sql", sql]).output().unwrap();
+        let (code, err) = (ended.status.code(), text(&ended.stderr));
+        let shown = sql.get(..80).unwrap_or(sql);
+        assert!(matches!(code, Some(0 | 2 | 4 | 6 | 70)), "{shown}: {code:?} {err}");
+        assert!(
+            !err.contains("panicked at") && err.matches("error: ").count() < 2,
+            "{shown}: {err}"
+        );
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_for_what_is_spilled_is_six() {
