@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use clap::Args;
 
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::generate::{Compression, Framing, Options, Traffic, generate};
 
 use super::Context;
@@ -46,7 +46,7 @@ pub(super) struct Arguments {
     dirty: bool,
 }
 
-pub(super) fn run(mut context: Context<'_>, arguments: &Arguments) -> Result<()> {
+pub(super) async fn run(mut context: Context<'_>, arguments: &Arguments) -> Result<()> {
     let options = Options {
         traffic: arguments.traffic,
         count: arguments.count,
@@ -58,8 +58,18 @@ pub(super) fn run(mut context: Context<'_>, arguments: &Arguments) -> Result<()>
         compression: arguments.compression,
         dirty: arguments.dirty,
     };
-    let truth = generate(&options, &arguments.directory)?;
-    context.output.data(&format!(
+    let directory = arguments.directory.clone();
+    let work = tokio::task::spawn_blocking(move || generate(&options, &directory));
+    let ended = async {
+        work.await.map_err(|e| {
+            Error::new(Kind::Bug, "the making of traffic ended by itself").because(e)
+        })?
+    };
+    let truth = context.stop.or_stopped(ended).await.map_err(|e| match e.kind() {
+        Kind::Stopped => e.hint("remove what was written: the last file may not be whole"),
+        _ => e,
+    })?;
+    context.output.text(&format!(
         "{} records in {} files in {}: {} will land, {} are broken; {} bytes of JSON; what is in them is in _truth.json",
         truth.records,
         arguments.files,

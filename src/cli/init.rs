@@ -35,6 +35,10 @@ pub(super) fn run(mut context: Context<'_>, arguments: &Arguments) -> Result<()>
     refuse_full(directory)?;
     let mut files = 0u64;
     for name in Embedded::iter() {
+        context
+            .stop
+            .check()
+            .map_err(|e| e.hint("empty the directory, then begin the project again"))?;
         let Some(file) = Embedded::get(&name) else { continue };
         let path = directory.join(&*name);
         if let Some(parent) = path.parent() {
@@ -44,7 +48,7 @@ pub(super) fn run(mut context: Context<'_>, arguments: &Arguments) -> Result<()>
         fs::write(&path, &file.data).map_err(|e| Error::io("cannot write a file", &path, e))?;
         files += 1;
     }
-    context.output.data(&format!(
+    context.output.text(&format!(
         "wrote {files} files to {}\nnext: clickwatch run --project {0} --lake {0}/lake",
         directory.display()
     ))

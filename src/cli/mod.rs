@@ -1,8 +1,10 @@
 //! The command line: what was typed, and the one match that acts on it.
 
+mod arguments;
 mod generate;
 mod init;
 mod output;
+mod panics;
 mod plan;
 mod run;
 mod sql;
@@ -12,20 +14,28 @@ mod verify;
 mod watch;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::engine::Engine;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, shown_lines};
 use crate::lake::Lake;
 use crate::pipeline::Runner;
 use crate::project::{Channels, Project};
 use crate::runtime::{Memory, Stop, parse_size};
 
 use output::Output;
+
+/// Room for what goes deep: planning a query takes stack for each level of its nesting. It is address
+/// space, of which only what is touched becomes memory.
+const COMMAND_STACK_BYTES: usize = 256 << 20;
+const WORKER_STACK_BYTES: usize = 64 << 20;
 
 /// A web-traffic lakehouse in one program: raw JSON sessions in, Gold Delta tables out.
 #[derive(Debug, Parser)]
@@ -102,14 +112,19 @@ impl Context<'_> {
         self.place.memory.map_or_else(|| Ok(Memory::half_of_machine()), Memory::new)
     }
 
-    fn engine(&self) -> Result<Engine> {
-        Engine::new(self.memory()?, &Channels::load(&self.place.project)?.into())
+    /// The rules of channels for a command that needs no project, but goes by its rules.
+    fn channels(&self) -> Result<Arc<Channels>> {
+        Ok(Arc::new(Channels::of_directory(&self.place.project)?))
     }
 
-    fn runner(&self) -> Result<Runner> {
+    fn engine(&self, channels: &Arc<Channels>) -> Result<Engine> {
+        Engine::new(self.memory()?, channels)
+    }
+
+    fn runner(&self, channels: &Arc<Channels>) -> Result<Runner> {
         Ok(Runner {
             lake: self.lake()?,
-            engine: self.engine()?,
+            engine: self.engine(channels)?,
             memory: self.memory()?,
             stop: self.stop.clone(),
             progress: watch::watcher(),
@@ -118,72 +133,121 @@ impl Context<'_> {
 }
 
 /// Runs the program: reads the command line, acts, prints, and gives the exit code.
+///
+/// The first Ctrl-C or SIGTERM asks the command to stop, the second ends the process at once. This
+/// thread does nothing but listen, so that both are heard however busy the command is.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    silence_a_caught_panic();
-    let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
-    ExitCode::from(main_with(arguments, &mut out, &mut err))
-}
-
-/// When a disk is full, Delta's writer aborts an upload that has ended already, expects the panic of
-/// that, and catches it. The error itself is reported; the panic would only frighten.
-fn silence_a_caught_panic() {
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        let is_expected = panic.payload().downcast_ref::<&str>() == Some(&"Already shut down")
-            && panic.location().is_some_and(|at| at.file().ends_with("src/buffered.rs"));
-        if !is_expected {
-            before(panic);
+    panics::remember();
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    match run_and_listen(arguments) {
+        Ok(code) => ExitCode::from(code),
+        Err(e) => {
+            let error = Error::new(Kind::Unavailable, "cannot start threads").because(e);
+            ExitCode::from(fail(error, &mut io::stderr()))
         }
-    }));
+    }
 }
 
-/// The same with other places to print to: data to `out`, everything else to `err`.
+fn run_and_listen(arguments: Vec<OsString>) -> io::Result<u8> {
+    let signals = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let stop = Stop::new();
+    let listening = {
+        let _entered = signals.enter();
+        stop.listen()
+    };
+    let (ended, code) = tokio::sync::oneshot::channel();
+    on_deep_stack().spawn(move || {
+        let (mut out, mut err) = (io::stdout(), io::stderr());
+        // Nobody waits for the code any more after a second Ctrl-C.
+        drop(ended.send(execute(arguments, &mut out, &mut err, &stop)));
+    })?;
+    Ok(signals.block_on(async {
+        tokio::select! {
+            code = code => code.unwrap_or(Kind::Bug.exit_code()),
+            () = listening => {
+                let error = Error::new(Kind::Stopped, "ended at once, as asked a second time")
+                    .hint("what was committed stays; the next run goes on from there");
+                fail(error, &mut io::stderr())
+            }
+        }
+    }))
+}
+
+/// The same for the command alone, with other places to print to: data to `out`, everything else to
+/// `err`. Signals and panics are left to whoever calls.
 pub fn main_with(
     arguments: impl IntoIterator<Item = OsString>,
     out: &mut (dyn Write + Send),
     err: &mut (dyn Write + Send),
 ) -> u8 {
-    let command = match Command::try_parse_from(arguments) {
-        Ok(command) => command,
-        Err(error) => {
-            let printed =
-                if error.use_stderr() { write!(err, "{error}") } else { write!(out, "{error}") };
-            // Whoever closed the pipe has seen enough of the help.
-            drop(printed);
-            return u8::try_from(error.exit_code()).unwrap_or(2);
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    thread::scope(move |scope| {
+        let command = move || execute(arguments, out, err, &Stop::new());
+        match on_deep_stack().spawn_scoped(scope, command) {
+            Ok(command) => command.join().unwrap_or(Kind::Bug.exit_code()),
+            Err(_) => Kind::Unavailable.exit_code(),
         }
+    })
+}
+
+fn on_deep_stack() -> thread::Builder {
+    thread::Builder::new().name("command".to_owned()).stack_size(COMMAND_STACK_BYTES)
+}
+
+fn execute(
+    arguments: Vec<OsString>,
+    out: &mut (dyn Write + Send),
+    err: &mut (dyn Write + Send),
+    stop: &Stop,
+) -> u8 {
+    let result = match Command::try_parse_from(arguments) {
+        Ok(command) => start(command, Output::new(out, err), stop),
+        Err(usage) if usage.use_stderr() => {
+            drop(write!(err, "{}", shown_lines(&usage.to_string())));
+            return u8::try_from(usage.exit_code()).unwrap_or(2);
+        }
+        // Help and version were asked for.
+        Err(usage) => Output::new(out, err).data(usage.to_string().trim_end()),
     };
-    let result = start(command, Output::new(out, err));
     match result {
         Ok(()) => 0,
-        Err(error) if output::is_closed_pipe(&error) => 0,
-        Err(error) => {
-            drop(writeln!(err, "{}", error.render()));
-            error.kind().exit_code()
-        }
+        // Whoever closed the output has seen enough.
+        Err(error) if output::is_closed(&error) => 0,
+        Err(error) => fail(error, err),
     }
 }
 
-fn start(command: Command, output: Output<'_>) -> Result<()> {
+/// Says what went wrong and gives the exit code for it.
+fn fail(error: Error, err: &mut (dyn Write + Send)) -> u8 {
+    let error = panics::explained(error);
+    drop(writeln!(err, "{}", error.render()));
+    error.kind().exit_code()
+}
+
+fn start(command: Command, output: Output<'_>, stop: &Stop) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .thread_stack_size(WORKER_STACK_BYTES)
         .build()
         .map_err(|e| Error::new(Kind::Unavailable, "cannot start threads").because(e))?;
-    let stop = Stop::new();
     let context = Context { place: command.place, stop: stop.clone(), output };
-    let result = runtime.block_on(async {
-        stop.on_signals();
-        match command.verb {
-            Verb::Run(arguments) => run::run(context, arguments).await,
-            Verb::Plan(arguments) => plan::run(context, arguments).await,
-            Verb::Verify(arguments) => verify::run(context, arguments).await,
-            Verb::Sql(arguments) => sql::run(context, arguments).await,
-            Verb::Tables(verb) => tables::run(context, verb).await,
-            Verb::Init(arguments) => init::run(context, &arguments),
-            Verb::Generate(arguments) => generate::run(context, &arguments),
-        }
-    });
+    let work = AssertUnwindSafe(|| runtime.block_on(act(command.verb, context, stop)));
+    let ended = catch_unwind(work);
     // Readers that wait for a disk must not keep a stopped program alive.
     runtime.shutdown_background();
-    result
+    ended.unwrap_or_else(|panic| Err(panics::error_of(&*panic)))
+}
+
+/// Acts on what was typed. A run stops by itself and writes down that it did; what only reads is
+/// dropped where it is.
+async fn act(verb: Verb, context: Context<'_>, stop: &Stop) -> Result<()> {
+    match verb {
+        Verb::Run(arguments) => run::run(context, arguments).await,
+        Verb::Plan(arguments) => plan::run(context, arguments).await,
+        Verb::Verify(arguments) => verify::run(context, arguments).await,
+        Verb::Sql(arguments) => stop.or_stopped(sql::run(context, arguments)).await,
+        Verb::Tables(verb) => stop.or_stopped(tables::run(context, verb)).await,
+        Verb::Init(arguments) => init::run(context, &arguments),
+        Verb::Generate(arguments) => generate::run(context, &arguments).await,
+    }
 }

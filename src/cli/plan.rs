@@ -7,7 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::pipeline::{ModelPlan, PipelinePlan, SourcePlan};
 
 use super::Context;
-use super::run::{Format, What};
+use super::arguments::{Format, What};
 use super::text::{aligned, grouped};
 
 /// Says what a run would do: what is new upstream, what would be built and how, what would be built
@@ -29,7 +29,8 @@ pub(super) async fn run(context: Context<'_>, arguments: Arguments) -> Result<()
 
 pub(super) async fn show(mut context: Context<'_>, what: What, format: Format) -> Result<()> {
     let project = context.project()?;
-    let plans = context.runner()?.plan(&project, &what.into_options()).await?;
+    let runner = context.runner(&project.channels)?;
+    let plans = context.stop.or_stopped(runner.plan(&project, &what.into_options())).await?;
     if format == Format::Json {
         let text = serde_json::to_string_pretty(&plans)
             .map_err(|e| Error::new(Kind::Bug, "cannot write down the plan").because(e))?;
@@ -39,8 +40,8 @@ pub(super) async fn show(mut context: Context<'_>, what: What, format: Format) -
         let mut lines = vec![["table", "how", "files", "rows", "bytes", "why"].map(str::to_owned)];
         lines.extend(plan.sources.iter().map(source_line));
         lines.extend(plan.models.iter().map(model_line));
-        context.output.data(&aligned(&lines, &[0, 1, 5]))?;
-        context.output.data(&summary(plan))?;
+        context.output.text(&aligned(&lines, &[0, 1, 5]))?;
+        context.output.text(&summary(plan))?;
     }
     Ok(())
 }

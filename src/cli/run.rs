@@ -1,15 +1,12 @@
 //! `clickwatch run`
 
-use std::path::PathBuf;
-
 use bytesize::ByteSize;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::error::{Error, Kind, Result};
-use crate::pipeline::{
-    Options, PipelineReport, Refresh, Report, SourceReport, Status, TableReport,
-};
+use crate::pipeline::{PipelineReport, Report, SourceReport, Status, TableReport};
 
+use super::arguments::{Format, What};
 use super::text::{aligned, duration, grouped};
 use super::{Context, plan};
 
@@ -28,55 +25,13 @@ pub(super) struct Arguments {
     format: Format,
 }
 
-/// What a run is about; the same for `plan`.
-#[derive(Debug, Args)]
-pub(super) struct What {
-    /// The pipeline; all of the project when none is named
-    pipeline: Option<String>,
-    /// Read a source from elsewhere this time
-    #[arg(long = "source", value_name = "NAME=PATH", value_parser = parse_source)]
-    sources: Vec<(String, PathBuf)>,
-    /// Only these tables: silver.sessions, with + behind for all built from it, + before for all it
-    /// is built from; gold.* for a layer
-    #[arg(long, value_name = "TABLE")]
-    select: Vec<String>,
-    /// Compute the models anew from everything
-    #[arg(long)]
-    full_refresh: bool,
-}
-
-impl What {
-    pub(super) fn into_options(self) -> Options {
-        Options {
-            pipeline: self.pipeline,
-            sources: self.sources,
-            select: self.select,
-            refresh: if self.full_refresh { Refresh::All } else { Refresh::None },
-        }
-    }
-}
-
-/// How reports are printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// For people
-    #[default]
-    Table,
-    /// For scripts
-    Json,
-}
-
-fn parse_source(text: &str) -> Result<(String, PathBuf), String> {
-    let (name, path) = text.split_once('=').ok_or("write NAME=PATH")?;
-    Ok((name.to_owned(), PathBuf::from(path)))
-}
-
 pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Result<()> {
     if arguments.dry_run {
         return plan::show(context, arguments.what, arguments.format).await;
     }
     let project = context.project()?;
-    let mut report = context.runner()?.run(&project, &arguments.what.into_options()).await?;
+    let runner = context.runner(&project.channels)?;
+    let mut report = runner.run(&project, &arguments.what.into_options()).await?;
     match arguments.format {
         Format::Json => {
             let text = serde_json::to_string_pretty(&report)
@@ -107,10 +62,10 @@ fn print(context: &mut Context<'_>, report: &Report) -> Result<()> {
         lines.extend(pipeline.sources.iter().map(source_line));
         lines.extend(pipeline.tables.iter().map(table_line));
         if lines.len() > 1 {
-            context.output.data(&aligned(&lines, &[0, 1]))?;
+            context.output.text(&aligned(&lines, &[0, 1]))?;
         }
         for source in pipeline.sources.iter().filter(|source| source.files_changed > 0) {
-            context.output.data(&format!(
+            context.output.text(&format!(
                 "{}: {} of its {} files were landed before and have changed; all their records landed anew",
                 source.table,
                 grouped(source.files_changed),
@@ -118,7 +73,7 @@ fn print(context: &mut Context<'_>, report: &Report) -> Result<()> {
             ))?;
         }
         for expectation in pipeline.expectations.iter().filter(|one| one.failed + one.unknown > 0) {
-            context.output.data(&format!(
+            context.output.text(&format!(
                 "{}: {} is not satisfied by {} rows ({} false, {} unknown): {}",
                 expectation.table,
                 expectation.expectation,
@@ -128,7 +83,7 @@ fn print(context: &mut Context<'_>, report: &Report) -> Result<()> {
                 expectation.otherwise,
             ))?;
         }
-        context.output.data(&summary(pipeline, &report.lake))?;
+        context.output.text(&summary(pipeline, &report.lake))?;
     }
     Ok(())
 }

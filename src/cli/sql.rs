@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -95,9 +95,9 @@ fn parse_time(text: &str) -> Result<(TableName, At), String> {
 }
 
 pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Result<()> {
-    let queries = queries(&arguments)?;
+    let queries = queries(&arguments, &script(&arguments).await?)?;
     let lake = context.lake()?;
-    let engine = context.engine()?;
+    let engine = context.engine(&context.channels()?)?;
     let at = arguments.states(&engine, &lake).await?;
     let session = engine.session(LakeCatalog::open(&lake, at).await?);
     let mut named = Vec::new();
@@ -111,23 +111,18 @@ pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Resul
         )
         .at("table", table));
     }
-    let stop = context.stop.clone();
-    let output = &mut context.output;
-    stop.or_stopped(async {
-        for (number, query) in queries.iter().enumerate() {
-            if number > 0 && matches!(arguments.format, RowFormat::Table | RowFormat::Csv) {
-                output.data("")?;
-            }
-            let started = Instant::now();
-            answer(&session, query, &arguments, output).await?;
-            if arguments.timing {
-                let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
-                output.note(&format!("Time: {milliseconds:.3} ms"))?;
-            }
+    for (number, query) in queries.iter().enumerate() {
+        if number > 0 && matches!(arguments.format, RowFormat::Table | RowFormat::Csv) {
+            context.output.data("")?;
         }
-        Ok(())
-    })
-    .await
+        let started = Instant::now();
+        answer(&session, query, &arguments, &mut context.output).await?;
+        if arguments.timing {
+            let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
+            context.output.note(&format!("Time: {milliseconds:.3} ms"));
+        }
+    }
+    Ok(())
 }
 
 /// Prints the rows of one query.
@@ -159,26 +154,40 @@ async fn answer(
             "only the first {} rows are shown: see --rows, or --format csv for all",
             arguments.rows
         );
-        output.note(&note)?;
+        output.note(&note);
     }
     Ok(())
 }
 
-/// The queries that are asked for, in their order.
-fn queries(arguments: &Arguments) -> Result<Vec<String>> {
-    let text = match (&arguments.query, &arguments.file) {
-        (Some(query), _) => query.clone(),
-        (None, Some(file)) => std::fs::read_to_string(file)
-            .map_err(|e| Error::io("cannot read the query", file, e))?,
-        (None, None) => {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).map_err(|e| {
-                Error::io("cannot read the query", Path::new("<standard input>"), e)
-            })?;
-            text
+/// The text of what is asked. Reading it may take for ever, so it is done beside the waiting for a stop.
+async fn script(arguments: &Arguments) -> Result<String> {
+    if let Some(query) = &arguments.query {
+        return Ok(query.clone());
+    }
+    let file = arguments.file.clone();
+    let place = file.clone().unwrap_or_else(|| PathBuf::from("<standard input>"));
+    let reading = tokio::task::spawn_blocking(move || match file {
+        Some(file) => std::fs::read(file),
+        None => {
+            let mut bytes = Vec::new();
+            std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
         }
-    };
-    let queries = statements(&text);
+    });
+    let bytes = reading
+        .await
+        .map_err(|e| Error::new(Kind::Bug, "the reading of the query ended by itself").because(e))?
+        .map_err(|e| Error::io("cannot read the query", &place, e))?;
+    String::from_utf8(bytes).map_err(|e| {
+        Error::new(Kind::Invalid, "the query is not UTF-8")
+            .at("file", place.display())
+            .at("byte", e.utf8_error().valid_up_to())
+            .hint("save the file as UTF-8")
+    })
+}
+
+/// The queries that are asked for, in their order.
+fn queries(arguments: &Arguments, text: &str) -> Result<Vec<String>> {
+    let queries = statements(text);
     if queries.is_empty() {
         return Err(Error::new(Kind::Invalid, "there is no query")
             .hint("write it behind the command, into a file for --file, or to standard input"));

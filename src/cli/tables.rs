@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use crate::error::{Error, Kind, Result};
 use crate::lake::{At, Snapshot};
 use crate::name::TableName;
+use crate::project::Channels;
 use crate::runtime::Timestamp;
 
 use super::Context;
@@ -67,31 +68,56 @@ pub(super) async fn run(context: Context<'_>, verb: Verb) -> Result<()> {
     }
 }
 
+/// A table that cannot be read is listed with what is wrong, and is an error at the end.
 async fn list(context: Context<'_>, format: ListFormat) -> Result<()> {
     let lake = context.lake()?;
-    let mut snapshots = Vec::new();
+    let mut states: Vec<(TableName, Result<Snapshot>)> = Vec::new();
     for table in lake.tables().await? {
-        snapshots.extend(lake.snapshot(&table).await?);
+        if let Some(state) = lake.snapshot(&table).await.transpose() {
+            states.push((table, state));
+        }
     }
     let number = |number: u64| i64::try_from(number).ok();
-    let count = snapshots.len();
+    let read = || states.iter().map(|(_, state)| state.as_ref().ok());
+    let problem = |state: &Result<Snapshot>| state.as_ref().err().map(Error::on_one_line);
+    let is_bad = states.iter().any(|(_, state)| state.is_err());
     let columns: Vec<(&str, ArrayRef)> = vec![
-        ("table", texts(snapshots.iter().map(|one| Some(one.name().to_string())))),
-        ("rows", numbers(snapshots.iter().map(|one| one.rows().and_then(number)))),
-        ("files", numbers(snapshots.iter().map(|one| number(one.size().0)))),
-        ("bytes", numbers(snapshots.iter().map(|one| number(one.size().1)))),
-        ("version", numbers(snapshots.iter().map(|one| number(one.version())))),
-        ("committed_at", instants(snapshots.iter().map(Snapshot::committed_at))),
-        ("description", texts(snapshots.iter().map(|one| Some(one.description())))),
+        ("table", texts(states.iter().map(|(table, _)| Some(table.to_string())))),
+        ("rows", numbers(read().map(|one| one?.rows().and_then(number)))),
+        ("files", numbers(read().map(|one| number(one?.size().0)))),
+        ("bytes", numbers(read().map(|one| number(one?.size().1)))),
+        ("version", numbers(read().map(|one| number(one?.version())))),
+        ("committed_at", instants(read().map(|one| one?.committed_at()))),
+        ("description", texts(read().map(|one| Some(one?.description())))),
+        ("problem", texts(states.iter().map(|(_, state)| problem(state)))),
     ];
     let columns = match format {
         // A terminal is not wide enough for what `describe` says as well.
-        ListFormat::Table => {
-            columns.into_iter().filter(|(name, _)| *name != "description").collect()
-        }
+        ListFormat::Table => columns
+            .into_iter()
+            .filter(|(name, _)| *name != "description" && (is_bad || *name != "problem"))
+            .collect(),
         _ => columns,
     };
-    print(context, format, columns, &format!("{count} tables in {}", lake.location()))
+    print(context, format, columns, &format!("{} tables in {}", states.len(), lake.location()))?;
+    unreadable(states)
+}
+
+/// The error of a listing with tables that cannot be read.
+fn unreadable(states: Vec<(TableName, Result<Snapshot>)>) -> Result<()> {
+    let mut names = Vec::new();
+    let mut first = None;
+    for (table, state) in states {
+        if let Err(error) = state {
+            names.push(table.to_string());
+            first.get_or_insert(error);
+        }
+    }
+    first.map_or(Ok(()), |error| {
+        Err(Error::new(error.kind(), "tables cannot be read")
+            .at("tables", names.join(", "))
+            .because(error))
+    })
 }
 
 async fn describe(context: Context<'_>, of: OfTable) -> Result<()> {
@@ -147,14 +173,15 @@ async fn trace(context: Context<'_>, history: History) -> Result<()> {
 }
 
 async fn merge(context: Context<'_>, compact: Compact) -> Result<()> {
-    let runner = context.runner()?;
+    // No model is computed here, so it does not matter whose rules hold.
+    let runner = context.runner(&Arc::new(Channels::shipped()))?;
     let tables = match compact.tables {
         none if none.is_empty() => runner.lake.tables().await?,
         tables => tables,
     };
     let mut done = Vec::new();
     for table in &tables {
-        done.push(context.stop.or_stopped(runner.compact(table)).await?);
+        done.push(runner.compact(table).await?);
     }
     let number = |number: u64| i64::try_from(number).ok();
     let columns = vec![
@@ -184,7 +211,7 @@ fn print(
     let mut printer = context.output.rows(format.into(), &schema)?;
     printer.print(&batch)?;
     printer.finish()?;
-    if format == ListFormat::Table { context.output.data(summary) } else { Ok(()) }
+    if format == ListFormat::Table { context.output.text(summary) } else { Ok(()) }
 }
 
 fn texts(values: impl Iterator<Item = Option<String>>) -> ArrayRef {

@@ -1,9 +1,14 @@
 //! Text for people: columns, numbers, durations.
 
-/// Lines in columns: those of `left` to the left, numbers to the right.
+use crate::error::shown;
+
+/// Lines in columns: those of `left` to the left, numbers to the right. A cell stays on its line,
+/// whatever is in it.
 pub(super) fn aligned<const N: usize>(lines: &[[String; N]], left: &[usize]) -> String {
+    let lines: Vec<[String; N]> =
+        lines.iter().map(|line| line.each_ref().map(|cell| shown(cell).into_owned())).collect();
     let mut widths = [0; N];
-    for line in lines {
+    for line in &lines {
         for (width, cell) in widths.iter_mut().zip(line) {
             *width = (*width).max(cell.chars().count());
         }
@@ -43,6 +48,13 @@ pub(super) fn duration(milliseconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cell_stays_on_its_line_and_the_columns_stay_aligned() {
+        let line = |a: &str, b: &str| [a.to_owned(), b.to_owned()];
+        let text = aligned(&[line("a\nb", "1"), line("c", "22"), line("\u{1b}[0m", "3")], &[0]);
+        assert_eq!(text, "a\\nb        1\nc          22\n\\u{1b}[0m   3");
+    }
 
     #[test]
     fn numbers_are_grouped_by_three() {

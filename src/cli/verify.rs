@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::pipeline::{Options, Refresh, Verification, VerifyOptions, unclean};
 
 use super::Context;
-use super::run::Format;
+use super::arguments::Format;
 use super::text::{aligned, grouped};
 
 /// How many parts a difference in many is shown for.
@@ -38,19 +38,16 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Result<()> {
     let project = context.project()?;
-    let runner = context.runner()?;
+    let runner = context.runner(&project.channels)?;
     let asked = VerifyOptions {
         select: arguments.tables.clone(),
         sample: arguments.sample,
         seed: arguments.seed,
     };
-    let mut verifications = runner.verify(&project, &asked).await?;
+    let mut verifications = context.stop.or_stopped(runner.verify(&project, &asked)).await?;
     print(&mut context, &verifications, arguments.format)?;
-    let bad: HashSet<_> = verifications
-        .iter()
-        .filter(|one| one.is_mended_by_rebuild())
-        .map(|one| one.table.clone())
-        .collect();
+    let bad: HashSet<_> =
+        verifications.iter().filter(|one| one.is_mended_by_rebuild()).map(|one| one.table.clone()).collect();
     if arguments.repair && !bad.is_empty() {
         // Each source's Bronze table is left as it is: nothing lands while tables are mended.
         let select = bad.iter().map(|table| format!("{table}+")).collect();
@@ -58,8 +55,8 @@ pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Resul
         let mut report = runner.run(&project, &options).await?;
         let failed = report.pipelines.iter_mut().find_map(|pipeline| pipeline.error.take());
         failed.map_or(Ok(()), Err)?;
-        verifications = runner.verify(&project, &asked).await?;
-        context.output.note("repaired; compared again:")?;
+        verifications = context.stop.or_stopped(runner.verify(&project, &asked)).await?;
+        context.output.note("repaired; compared again:");
         print(&mut context, &verifications, arguments.format)?;
     }
     unclean(&verifications).map_or(Ok(()), Err)
@@ -86,7 +83,7 @@ fn print(context: &mut Context<'_>, verifications: &[Verification], format: Form
             verdict,
         ]);
     }
-    context.output.data(&aligned(&lines, &[0, 4]))?;
+    context.output.text(&aligned(&lines, &[0, 4]))?;
     for verification in verifications {
         for difference in verification.differences.iter().take(SHOWN) {
             let part = if difference.part.is_empty() { "the table" } else { &difference.part };
@@ -98,12 +95,10 @@ fn print(context: &mut Context<'_>, verifications: &[Verification], format: Form
                     grouped(difference.expected_rows)
                 ),
             };
-            context.output.data(&format!("{}: {part}: {what}", verification.table))?;
+            context.output.text(&format!("{}: {part}: {what}", verification.table))?;
         }
-        if let Some(more) =
-            verification.differences.len().checked_sub(SHOWN).filter(|more| *more > 0)
-        {
-            context.output.data(&format!("{}: and {more} parts more", verification.table))?;
+        if let Some(more) = verification.differences.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+            context.output.text(&format!("{}: and {more} parts more", verification.table))?;
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::error::shown;
 use crate::pipeline::{Progress, Step};
 
 /// Somebody on a terminal sees what goes on; anybody else only the report.
@@ -26,7 +27,7 @@ impl Progress for Log {
 
 fn say_start_over(because: &str) {
     // Whoever does not listen misses nothing that the report does not count as well.
-    drop(writeln!(std::io::stderr(), "starting over: {because}"));
+    drop(writeln!(std::io::stderr(), "starting over: {}", shown(because)));
 }
 
 #[derive(Default)]

@@ -10,14 +10,12 @@ use std::path::Path;
 
 use regex::Regex;
 
-use crate::error::{Problem, Result};
+use crate::error::{Error, Problem, Result, shortened};
 
-use super::load::{self, TextFile};
+use super::load::{self, CHANNEL_RULES, CHANNEL_SOURCES, TextFile};
 
-/// Where the rules stand.
-pub(super) const RULES: &str = "sql/channel_rules.csv";
-/// Where the names of sites stand.
-pub(super) const SOURCES: &str = "sql/channel_sources.csv";
+/// How much of a cell a message shows, in characters.
+const SHOWN: usize = 120;
 
 const RULE_COLUMNS: [&str; 7] =
     ["channel", "category", "source", "medium", "campaign", "referrer", "paid"];
@@ -85,7 +83,9 @@ impl Cell {
             "-" => Ok(Self::Nothing),
             pattern => match Regex::new(&format!("^(?:{pattern})$")) {
                 Ok(regex) => Ok(Self::Pattern(regex)),
-                Err(_) => Err(format!("`{pattern}` is not a regular expression")),
+                Err(_) => {
+                    Err(format!("`{}` is not a regular expression", shortened(pattern, SHOWN)))
+                }
             },
         }
     }
@@ -102,29 +102,36 @@ impl Cell {
 impl Channels {
     /// The shipped rules.
     pub fn shipped() -> Self {
-        Self::of_project(&[None, None], &mut Vec::new())
+        Self::of_files(&[None, None], &mut Vec::new())
     }
 
-    /// The rules of the project in directory `root`, without what is wrong in them: whoever loads the
-    /// project is told.
+    /// The rules of the project in directory `root`, or the shipped ones where it has none. For whoever
+    /// asks the lake and needs no pipeline; a loaded project has its rules already.
     ///
-    /// Errors: when a file is there and cannot be read.
-    pub fn load(root: &Path) -> Result<Self> {
-        Ok(Self::of_project(&load::read_channels(root)?, &mut Vec::new()))
+    /// Errors: `Invalid` with everything that is wrong in the rules.
+    pub fn of_directory(root: &Path) -> Result<Self> {
+        let mut problems = Vec::new();
+        let channels = Self::of_files(&load::read_channels(root)?, &mut problems);
+        if problems.is_empty() {
+            Ok(channels)
+        } else {
+            Err(Error::problems("the rules of channels have mistakes", problems))
+        }
     }
 
-    /// The rules of a project, whose files may be missing; what is wrong is added to `problems`.
-    pub(super) fn of_project(files: &[Option<TextFile>; 2], problems: &mut Vec<Problem>) -> Self {
+    /// The rules in `files`, of which each may be missing; what is wrong is added to `problems`.
+    pub(super) fn of_files(files: &[Option<TextFile>; 2], problems: &mut Vec<Problem>) -> Self {
         let shipped = |path: &str, text: &str| TextFile {
             path: path.to_owned(),
             stem: String::new(),
             text: text.to_owned(),
         };
         let [rules, sources] = files.clone();
-        let rules =
-            rules.unwrap_or_else(|| shipped(RULES, include_str!("../../sql/channel_rules.csv")));
-        let sources = sources
-            .unwrap_or_else(|| shipped(SOURCES, include_str!("../../sql/channel_sources.csv")));
+        let rules = rules
+            .unwrap_or_else(|| shipped(CHANNEL_RULES, include_str!("../../sql/channel_rules.csv")));
+        let sources = sources.unwrap_or_else(|| {
+            shipped(CHANNEL_SOURCES, include_str!("../../sql/channel_sources.csv"))
+        });
         Self::read(&rules, &sources, problems)
     }
 
@@ -150,6 +157,7 @@ impl Channels {
             if name.is_empty() || name != name.to_lowercase() {
                 problems.push(problem(sources, line, "a name is in lower case".to_owned()));
             } else if channels.sites.insert(name.clone(), site).is_some() {
+                let name = shortened(&name, SHOWN);
                 problems.push(problem(sources, line, format!("`{name}` stands twice")));
             }
         }
@@ -190,7 +198,10 @@ impl Rule {
         let is_paid = match paid.as_str() {
             "" => false,
             "yes" => true,
-            other => return Err(format!("`paid` is `yes` or empty, not `{other}`")),
+            other => {
+                let other = shortened(other, SHOWN);
+                return Err(format!("`paid` is `yes` or empty, not `{other}`"));
+            }
         };
         Ok(Self {
             channel,
@@ -318,7 +329,7 @@ mod tests {
     #[test]
     fn the_shipped_rules_have_no_mistake() {
         let mut problems = Vec::new();
-        let channels = Channels::of_project(&[None, None], &mut problems);
+        let channels = Channels::of_files(&[None, None], &mut problems);
         assert!(problems.is_empty(), "{problems:?}");
         assert_eq!(channels, Channels::shipped());
         assert_eq!(channels.site("fb").unwrap().source, "facebook");

@@ -9,7 +9,8 @@ use datafusion::sql::sqlparser::ast::{
 
 use crate::name::is_identifier;
 
-use super::model::{Mistake, leading_comment, parse};
+use super::Mistake;
+use super::model::{leading_comment, parse};
 
 /// Marks the field of a column that holds JSON values as they stand.
 pub const JSON: &str = "clickwatch.json";
@@ -132,12 +133,8 @@ fn struct_field(field: &StructField) -> Result<Field, String> {
 
 fn mistake_at(column: &ColumnDef, message: String) -> Mistake {
     let start = column.name.span.start;
-    Mistake {
-        line: usize::try_from(start.line).unwrap_or(0),
-        column: usize::try_from(start.column).unwrap_or(0),
-        message,
-        hint: None,
-    }
+    let number = |number: u64| usize::try_from(number).unwrap_or(0);
+    Mistake::at(number(start.line), number(start.column), message)
 }
 
 #[cfg(test)]

@@ -8,11 +8,13 @@ mod channels;
 mod ddl;
 mod graph;
 mod load;
+mod mistake;
 mod model;
 mod nesting;
 mod parameters;
 mod raw;
 mod resolve;
+mod schedule;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +27,9 @@ use crate::name::{TableName, did_you_mean};
 pub use channels::{Channels, Claim, Site};
 pub use ddl::JSON;
 pub use nesting::{Excess, check_nesting};
+pub use schedule::Schedule;
+
+pub(crate) use mistake::Mistake;
 
 /// A directory of pipelines and models, checked as far as it can be without planning SQL.
 #[derive(Clone, Debug)]
@@ -49,8 +54,8 @@ pub struct Pipeline {
     pub file: String,
     /// What it is for.
     pub description: String,
-    /// When to run it, as a cron expression.
-    pub schedule: Option<String>,
+    /// When to run it.
+    pub schedule: Option<Schedule>,
     /// Where records come from; each fills one Bronze table.
     pub sources: Vec<Source>,
     /// What is built, each after all that it reads.
@@ -196,8 +201,8 @@ impl Outcome {
 impl Project {
     /// Reads the project in directory `root`.
     ///
-    /// Errors: `Missing` when there is no project. Mistakes in its files are no error yet: they
-    /// are in [`Project::problems`].
+    /// Errors: `Missing` when there is no project, `Invalid` when one of its files is no text. Mistakes
+    /// in what is written there are no error yet: they are in [`Project::problems`].
     pub fn load(root: &Path) -> Result<Self> {
         let resolved = resolve::resolve(&load::read(root)?);
         let resolve::Resolved { pipelines, channels, problems } = resolved;

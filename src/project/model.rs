@@ -5,35 +5,12 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::name::TableName;
 
+use super::Mistake;
 use super::nesting::check_nesting;
-
-/// Something wrong in one SQL file.
-#[derive(Debug)]
-pub(super) struct Mistake {
-    pub line: usize,
-    pub column: usize,
-    pub message: String,
-    pub hint: Option<String>,
-}
-
-impl Mistake {
-    pub(super) fn of_file(message: impl Into<String>) -> Self {
-        Self { line: 0, column: 0, message: message.into(), hint: None }
-    }
-
-    pub(super) fn at_line(line: usize, message: impl Into<String>) -> Self {
-        Self { line, ..Self::of_file(message) }
-    }
-
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-}
 
 /// What a model's file says.
 #[derive(Debug)]
@@ -61,7 +38,7 @@ pub(super) fn read(text: &str) -> Result<Select, Vec<Mistake>> {
         match table_of(&reference) {
             Ok(table) => reads.push(table),
             Err(message) => {
-                mistakes.push(Mistake::at_line(line_of(text, &reference.to_string()), message));
+                mistakes.push(Mistake::at(line_of(text, &reference.to_string()), 0, message));
             }
         }
     }
@@ -81,9 +58,9 @@ pub(super) fn parse(text: &str) -> Result<Vec<Statement>, Vec<Mistake>> {
     check_nesting(text).map_err(|excess| {
         let number = |number: u64| usize::try_from(number).unwrap_or(0);
         let (line, column) = (number(excess.line), number(excess.column));
-        vec![Mistake { line, column, message: excess.message, hint: None }]
+        vec![Mistake::at(line, column, excess.message)]
     })?;
-    Parser::parse_sql(&GenericDialect {}, text).map_err(|e| vec![syntax_mistake(&e)])
+    Parser::parse_sql(&GenericDialect {}, text).map_err(|e| vec![Mistake::of_syntax(&e)])
 }
 
 fn table_of(reference: &TableReference) -> Result<TableName, String> {
@@ -112,22 +89,6 @@ pub(super) fn leading_comment(text: &str) -> String {
         .filter(|line| !line.is_empty())
         .collect::<Vec<_>>()
         .join(" ")
-}
-
-/// A parser's error, with its place taken out of its text.
-fn syntax_mistake(error: &ParserError) -> Mistake {
-    let text = match error {
-        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.as_str(),
-        ParserError::RecursionLimitExceeded => "it is nested too deeply: split it",
-    };
-    let (message, place) = text.split_once(" at Line: ").unwrap_or((text, ""));
-    let mut numbers = place.split(", Column: ").map(|number| number.trim().parse().unwrap_or(0));
-    Mistake {
-        line: numbers.next().unwrap_or(0),
-        column: numbers.next().unwrap_or(0),
-        message: format!("this SQL does not parse: {message}"),
-        hint: None,
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 
 use crate::name::did_you_mean;
 
-use super::model::Mistake;
+use super::Mistake;
 use super::raw::At;
 
 /// The parameters of one pipeline, and which of them were used.
@@ -62,12 +62,9 @@ impl<'a> Parameters<'a> {
         let known = self.declared.iter().map(|(name, _)| name.value.as_str());
         let hint = did_you_mean(name, known)
             .unwrap_or_else(|| "add it to [parameters] of the pipeline".to_owned());
-        Mistake {
-            line: usize::try_from(at.line).unwrap_or(0),
-            column: usize::try_from(at.column).unwrap_or(0),
-            message: format!("there is no parameter `{placeholder}`"),
-            hint: Some(hint),
-        }
+        let number = |number: u64| usize::try_from(number).unwrap_or(0);
+        let message = format!("there is no parameter `{placeholder}`");
+        Mistake::at(number(at.line), number(at.column), message).hint(hint)
     }
 }
 

@@ -5,10 +5,11 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::error::Problem;
+use crate::error::{Problem, shortened};
 use crate::name::did_you_mean;
 
 use super::load::TextFile;
+use super::mistake::{LONGEST, line_and_column};
 
 /// A value and the line that it stands in.
 #[derive(Clone, Debug)]
@@ -51,18 +52,19 @@ pub(super) struct RawExpectation {
     pub otherwise: Option<At<String>>,
 }
 
-/// Reads one pipeline file; what is wrong with it is added to `problems`.
-pub(super) fn read(file: &TextFile, problems: &mut Vec<Problem>) -> RawPipeline {
+/// Reads one pipeline file, unless it is no TOML; what is wrong with it is added to `problems`.
+pub(super) fn read(file: &TextFile, problems: &mut Vec<Problem>) -> Option<RawPipeline> {
     let (table, errors) = DeTable::parse_recoverable(&file.text);
     let mut reader = Reader { file, problems };
     for error in &errors {
         let at = error.span().unwrap_or(0..0);
-        reader.problem(&at, format!("this is not TOML: {}", error.message()), None);
+        let message = shortened(error.message(), LONGEST);
+        reader.problem(&at, format!("this is not TOML: {message}"), None);
     }
     if !errors.is_empty() {
-        return RawPipeline::default();
+        return None;
     }
-    reader.pipeline(&table)
+    Some(reader.pipeline(&table))
 }
 
 struct Reader<'a> {
@@ -246,12 +248,4 @@ impl Reader<'_> {
         let file = self.file.path.clone();
         self.problems.push(Problem { file, line, column, message, hint });
     }
-}
-
-/// Line and column, both from 1, of the byte at `offset`.
-fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset.min(text.len())).unwrap_or(text);
-    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-    let start = before.rfind('\n').map_or(0, |position| position + 1);
-    (line, before.len() - start + 1)
 }

@@ -7,12 +7,11 @@ use crate::error::Problem;
 use crate::name::{Layer, TableName, did_you_mean, is_identifier};
 
 use super::load::{Files, TextFile};
-use super::model::Mistake;
 use super::parameters::Parameters;
-use super::raw::{At, RawExpectation, RawModel, RawSource};
+use super::raw::{At, RawExpectation, RawModel, RawPipeline, RawSource};
 use super::{
-    Channels, Expectation, KeepRaw, Model, Outcome, Pipeline, Source, Strategy, ddl, graph, model,
-    raw,
+    Channels, Expectation, KeepRaw, Mistake, Model, Outcome, Pipeline, Schedule, Source, Strategy,
+    ddl, graph, model, raw,
 };
 
 /// What is right in the files of a project, and all that is wrong.
@@ -25,13 +24,20 @@ pub(super) struct Resolved {
 /// Resolves the files of a project.
 pub(super) fn resolve(files: &Files) -> Resolved {
     let mut problems = Vec::new();
-    let channels = Channels::of_project(&files.channels, &mut problems);
+    let channels = Channels::of_files(&files.channels, &mut problems);
     let rules = channels.fingerprint.clone();
     let mut resolver = Resolver { sql: sql_files(files), rules, problems, ..Resolver::default() };
     resolver.misplaced_files(files);
-    let mut pipelines: Vec<_> =
-        files.pipelines.iter().map(|file| resolver.pipeline(file)).collect();
-    resolver.undeclared_files();
+    let mut pipelines = Vec::new();
+    for file in &files.pipelines {
+        if let Some(raw) = raw::read(file, &mut resolver.problems) {
+            pipelines.push(resolver.pipeline(file, raw));
+        }
+    }
+    // What a file that is no TOML declares is not known.
+    if pipelines.len() == files.pipelines.len() {
+        resolver.undeclared_files();
+    }
     resolver.unknown_tables(&pipelines);
     resolver.order_models(&mut pipelines);
     Resolved { pipelines, channels, problems: resolver.problems }
@@ -54,8 +60,7 @@ struct Resolver {
 }
 
 impl Resolver {
-    fn pipeline(&mut self, file: &TextFile) -> Pipeline {
-        let raw = raw::read(file, &mut self.problems);
+    fn pipeline(&mut self, file: &TextFile, raw: RawPipeline) -> Pipeline {
         if !is_identifier(&file.stem) {
             let message = format!(
                 "`{}` is no pipeline name: use lower-case letters, digits and `_`",
@@ -75,9 +80,19 @@ impl Resolver {
             name: file.stem.clone(),
             file: file.path.clone(),
             description: raw.description.map_or_else(String::new, |text| text.value),
-            schedule: raw.schedule.map(|text| text.value),
+            schedule: raw.schedule.and_then(|text| self.schedule(file, &text)),
             sources,
             models,
+        }
+    }
+
+    fn schedule(&mut self, file: &TextFile, raw: &At<String>) -> Option<Schedule> {
+        match Schedule::parse(&raw.value) {
+            Ok(schedule) => Some(schedule),
+            Err(wrong) => {
+                self.problem_at(&file.path, (raw.line, raw.column), wrong.message, wrong.hint);
+                None
+            }
         }
     }
 
@@ -350,14 +365,7 @@ impl Resolver {
     }
 
     fn mistakes<T>(&mut self, file: &TextFile, mistakes: Vec<Mistake>) -> Option<T> {
-        for mistake in mistakes {
-            self.problem_at(
-                &file.path,
-                (mistake.line, mistake.column),
-                mistake.message,
-                mistake.hint,
-            );
-        }
+        self.problems.extend(mistakes.into_iter().map(|mistake| mistake.in_file(&file.path)));
         None
     }
 

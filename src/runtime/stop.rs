@@ -39,13 +39,16 @@ impl Stop {
         }
     }
 
-    /// Sets the token at the first Ctrl-C or SIGTERM. Must be called inside the runtime.
-    pub fn on_signals(&self) {
+    /// Listens from now on: the future sets the token at the first Ctrl-C or SIGTERM and is over at the
+    /// second. Must be called inside a runtime.
+    pub fn listen(&self) -> impl Future<Output = ()> + use<> {
         let stop = self.clone();
-        tokio::spawn(async move {
-            wait_for_signal().await;
+        let mut signals = Signals::new();
+        async move {
+            signals.next().await;
             stop.set();
-        });
+            signals.next().await;
+        }
     }
 
     fn error() -> Error {
@@ -54,19 +57,49 @@ impl Stop {
     }
 }
 
+/// Ctrl-C and SIGTERM, as far as the system lets them be heard.
 #[cfg(unix)]
-async fn wait_for_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        },
-        Err(_) => drop(tokio::signal::ctrl_c().await),
+struct Signals([Option<tokio::signal::unix::Signal>; 2]);
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        Self([SignalKind::interrupt(), SignalKind::terminate()].map(|kind| signal(kind).ok()))
+    }
+
+    async fn next(&mut self) {
+        let Self([interrupt, terminate]) = self;
+        tokio::select! {
+            () = heard(interrupt) => {}
+            () = heard(terminate) => {}
+        }
     }
 }
 
+#[cfg(unix)]
+async fn heard(signal: &mut Option<tokio::signal::unix::Signal>) {
+    if let Some(signal) = signal
+        && signal.recv().await.is_some()
+    {
+        return;
+    }
+    // What cannot be heard never comes.
+    std::future::pending().await
+}
+
 #[cfg(not(unix))]
-async fn wait_for_signal() {
-    drop(tokio::signal::ctrl_c().await);
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> Self {
+        Self
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    }
 }

@@ -13,6 +13,7 @@ mod commands;
 mod compaction;
 mod credits;
 mod damaged_files;
+mod exits;
 mod generated;
 mod history;
 mod incremental;
@@ -29,8 +30,12 @@ mod models;
 mod nasty;
 mod oracle;
 mod parts;
+mod refused;
 mod rules;
 mod runs;
+mod shown;
+#[cfg(target_os = "linux")]
+mod signals;
 mod support;
 #[cfg(unix)]
 mod torture;

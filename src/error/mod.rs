@@ -2,83 +2,24 @@
 //!
 //! A [`Kind`] exists only where the reader would act differently; the exit code follows from it.
 
+mod kind;
+mod shown;
+
 use std::error::Error as StdError;
 use std::fmt::{self, Display};
 use std::io;
 use std::path::Path;
 
+pub use kind::Kind;
+pub(crate) use shown::{shortened, shown, shown_lines};
+
+use kind::{causes, system_error};
+
+/// How much of one text is shown in an error, in characters.
+const LONGEST: usize = 1000;
+
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// What the reader of an error should do about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Correct the configuration, the flag or the SQL.
-    Invalid,
-    /// Check the name: there is no such thing.
-    Missing,
-    /// Use other credentials or permissions.
-    Denied,
-    /// Look at the data: a rule that must hold does not.
-    Data,
-    /// Run again: another writer won.
-    Conflict,
-    /// Wait, or check the storage.
-    Unavailable,
-    /// Nothing: it was asked to stop.
-    Stopped,
-    /// Report it, with the chain.
-    Bug,
-}
-
-impl Kind {
-    /// The process exit code for this kind.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Invalid | Self::Missing => 2,
-            Self::Denied => 3,
-            Self::Data => 4,
-            Self::Conflict => 5,
-            Self::Unavailable => 6,
-            Self::Bug => 70,
-            Self::Stopped => 130,
-        }
-    }
-
-    /// The kind that the deepest input/output cause of `error` stands for, or `otherwise`.
-    fn of_cause(error: &(dyn StdError + 'static), otherwise: Self) -> Self {
-        let mut kind = otherwise;
-        let mut next = Some(error);
-        while let Some(cause) = next {
-            if let Some(io) = cause.downcast_ref::<io::Error>() {
-                kind = Self::of_io(io.kind()).unwrap_or(kind);
-            } else if let Some(store) = cause.downcast_ref::<object_store::Error>() {
-                kind = match store {
-                    object_store::Error::NotFound { .. } => Self::Missing,
-                    object_store::Error::PermissionDenied { .. }
-                    | object_store::Error::Unauthenticated { .. } => Self::Denied,
-                    _ => kind,
-                };
-            } else if let Some(own) = cause.downcast_ref::<Error>() {
-                return own.kind();
-            }
-            next = cause.source();
-        }
-        kind
-    }
-
-    fn of_io(kind: io::ErrorKind) -> Option<Self> {
-        Some(match kind {
-            io::ErrorKind::NotFound => Self::Missing,
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::Denied,
-            io::ErrorKind::StorageFull
-            | io::ErrorKind::QuotaExceeded
-            | io::ErrorKind::TimedOut
-            | io::ErrorKind::ConnectionRefused => Self::Unavailable,
-            _ => return None,
-        })
-    }
-}
 
 /// One thing wrong in a file that a user wrote.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,6 +61,8 @@ struct Inner {
     kind: Kind,
     what: String,
     at: Vec<(&'static str, String)>,
+    /// A line that a user wrote, and the place in it.
+    excerpt: Option<(String, usize)>,
     hint: Option<String>,
     problems: Vec<Problem>,
     source: Option<Box<dyn StdError + Send + Sync>>,
@@ -132,6 +75,7 @@ impl Error {
             kind,
             what: what.into(),
             at: Vec::new(),
+            excerpt: None,
             hint: None,
             problems: Vec::new(),
             source: None,
@@ -145,10 +89,24 @@ impl Error {
 
     /// An error of storage underneath; the kind follows from the deepest cause of `source`.
     pub fn storage(what: impl Into<String>, source: impl StdError + Send + Sync + 'static) -> Self {
-        let kind = Kind::of_cause(&source, Kind::Unavailable);
-        let full = is_full(&source);
+        Self::caused(Kind::Unavailable, what, source)
+    }
+
+    /// An error whose kind follows from the deepest cause of `source` that tells one: what the system or
+    /// a store has said, bytes that are not what they should be, a panic. Where none does it is
+    /// `otherwise`.
+    pub fn caused(
+        otherwise: Kind,
+        what: impl Into<String>,
+        source: impl StdError + Send + Sync + 'static,
+    ) -> Self {
+        let kind = Kind::of_cause(&source, otherwise);
+        let is_full = matches!(
+            system_error(&source),
+            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        );
         let error = Self::new(kind, what).because(source);
-        if full {
+        if is_full {
             error.hint(
                 "free some space, then run again: what was committed stays, the rest is done anew",
             )
@@ -170,6 +128,20 @@ impl Error {
     #[must_use]
     pub fn at(mut self, key: &'static str, value: impl Display) -> Self {
         self.0.at.push((key, value.to_string()));
+        self
+    }
+
+    /// Shows the place at `column` of `line`, which counts characters from 1.
+    #[must_use]
+    pub fn showing(mut self, line: impl Into<String>, column: usize) -> Self {
+        self.0.excerpt = Some((line.into(), column));
+        self
+    }
+
+    /// The same error of another kind.
+    #[must_use]
+    pub fn of_kind(mut self, kind: Kind) -> Self {
+        self.0.kind = kind;
         self
     }
 
@@ -197,41 +169,50 @@ impl Error {
         &self.0.at
     }
 
-    /// The error as a person reads it: the line, its problems, the chain of causes, the hint.
+    /// Whether the error or one of its causes says `text`.
+    pub(crate) fn says(&self, text: &str) -> bool {
+        causes(self).any(|cause| cause.to_string().contains(text))
+    }
+
+    /// The error as a person reads it: the line, its problems, the chain of causes, the hint. What a
+    /// terminal would act on is escaped, and no text is endless.
     pub fn render(&self) -> String {
-        let mut text = format!("error: {self}");
+        let readable = |text: &str| shown(&shortened(text, LONGEST)).into_owned();
+        let mut text = format!("error: {}", readable(&self.0.what));
+        for (key, value) in &self.0.at {
+            text.push_str(&format!(" {key}=`{}`", readable(value)));
+        }
+        for line in self.0.excerpt.iter().flat_map(|(line, column)| shown::excerpt(line, *column)) {
+            text.push_str(&format!("\n  | {line}"));
+        }
         for problem in &self.0.problems {
-            text.push_str(&format!("\n  {problem}"));
+            text.push_str(&format!("\n  {}", readable(&problem.to_string())));
         }
         let mut said = self.to_string();
-        let mut next = self.source();
-        while let Some(cause) = next {
+        for cause in causes(self).skip(1) {
             let line = without_noise(&cause.to_string());
             // Wrappers that repeat their cause in their own words say nothing new.
             if !said.contains(&line) {
-                text.push_str(&format!("\n  caused by: {line}"));
+                text.push_str(&format!("\n  caused by: {}", readable(&line)));
                 said.push_str(&line);
             }
-            next = cause.source();
         }
         if let Some(hint) = self.hint_of_chain() {
-            text.push_str(&format!("\n\nhint: {hint}"));
+            text.push_str(&format!("\n\nhint: {}", readable(hint)));
         }
         text
     }
 
-    fn hint_of_chain(&self) -> Option<&str> {
-        if let Some(hint) = &self.0.hint {
-            return Some(hint);
-        }
-        let mut next = self.source();
-        while let Some(cause) = next {
-            if let Some(hint) = cause.downcast_ref::<Self>().and_then(|own| own.0.hint.as_deref()) {
-                return Some(hint);
-            }
-            next = cause.source();
-        }
-        None
+    /// The error and its causes on one line, for a table.
+    pub fn on_one_line(&self) -> String {
+        let rendered = self.render();
+        let lines = rendered.lines().take_while(|line| !line.is_empty()).map(str::trim);
+        lines.collect::<Vec<_>>().join("; ").trim_start_matches("error: ").to_owned()
+    }
+
+    /// What the error says to try, or else the outermost of its causes that says so.
+    pub(crate) fn hint_of_chain(&self) -> Option<&str> {
+        causes(self).find_map(|cause| cause.downcast_ref::<Self>()?.0.hint.as_deref())
     }
 }
 
@@ -263,27 +244,16 @@ fn without_noise(text: &str) -> String {
         "Object Store error: ",
         "Generic LocalFileSystem error: ",
     ];
-    // Some causes go over several lines, as a list of who holds how much memory.
+    // Some causes go over several lines, as a list of who holds how much memory. Where a backtrace
+    // begins, the reader learns nothing more.
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines = lines.take_while(|line| !line.starts_with("0: "));
     let text = lines.take(5).collect::<Vec<_>>().join(" ");
     let mut line = text.as_str();
     while let Some(rest) = NOISE.iter().find_map(|noise| line.strip_prefix(noise)) {
         line = rest;
     }
     line.to_owned()
-}
-
-fn is_full(error: &(dyn StdError + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(cause) = next {
-        if let Some(io) = cause.downcast_ref::<io::Error>()
-            && matches!(io.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-        {
-            return true;
-        }
-        next = cause.source();
-    }
-    false
 }
 
 #[cfg(test)]
@@ -303,6 +273,34 @@ mod tests {
         let error = Error::storage("cannot write", io::Error::from(io::ErrorKind::StorageFull));
         assert_eq!(error.kind().exit_code(), 6);
         assert!(error.render().contains("free some space"));
+    }
+
+    #[test]
+    fn what_is_rendered_moves_no_terminal_and_has_an_end() {
+        let wild = "a\u{1b}]0;x\u{7}\nb\u{202e}";
+        let error = Error::new(Kind::Data, wild)
+            .at("file", wild)
+            .because(Error::new(Kind::Data, format!("inner {wild}")))
+            .hint(wild);
+        let text = error.render();
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control() && c != '\u{202e}'), "{text:?}");
+        assert_eq!(text.lines().count(), 4, "{text}");
+        assert!(error.to_string().contains(wild), "what is kept is exact");
+        let long = Error::new(Kind::Data, "x").at("value", "y".repeat(1 << 20)).render();
+        assert!(long.len() < 2 * LONGEST, "{}", long.len());
+    }
+
+    #[test]
+    fn an_error_fits_on_one_line_with_its_causes() {
+        let error =
+            Error::new(Kind::Data, "outer").because(Error::new(Kind::Data, "inner")).hint("x");
+        assert_eq!(error.on_one_line(), "outer; caused by: inner");
+    }
+
+    #[test]
+    fn the_place_in_a_line_is_marked() {
+        let error = Error::new(Kind::Invalid, "bad").showing("SELECT x", 8).hint("try");
+        assert_eq!(error.render(), "error: bad\n  | SELECT x\n  |        ^\n\nhint: try");
     }
 
     #[test]

@@ -1,0 +1,50 @@
+//! Arguments that several commands share.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::pipeline::{Options, Refresh};
+
+/// What a run is about; the same for `plan`.
+#[derive(Debug, Args)]
+pub(super) struct What {
+    /// The pipeline; all of the project when none is named
+    pipeline: Option<String>,
+    /// Read a source from elsewhere this time
+    #[arg(long = "source", value_name = "NAME=PATH", value_parser = parse_source)]
+    sources: Vec<(String, PathBuf)>,
+    /// Only these tables: silver.sessions, with + behind for all built from it, + before for all it
+    /// is built from; gold.* for a layer
+    #[arg(long, value_name = "TABLE")]
+    select: Vec<String>,
+    /// Compute the models anew from everything
+    #[arg(long)]
+    full_refresh: bool,
+}
+
+impl What {
+    pub(super) fn into_options(self) -> Options {
+        Options {
+            pipeline: self.pipeline,
+            sources: self.sources,
+            select: self.select,
+            refresh: if self.full_refresh { Refresh::All } else { Refresh::None },
+        }
+    }
+}
+
+/// How reports are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// For scripts
+    Json,
+}
+
+fn parse_source(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, path) = text.split_once('=').ok_or("write NAME=PATH")?;
+    Ok((name.to_owned(), PathBuf::from(path)))
+}
