@@ -13,7 +13,7 @@ WITH touched AS (
         t.timestamp AS touched_at,
         (CAST(c.timestamp AS BIGINT) - CAST(t.timestamp AS BIGINT)) / 1000000.0 AS seconds_before,
         t.channel,
-        t.platform,
+        t.source,
         t.medium,
         t.campaign,
         t.session_number = c.last_non_direct AS is_last_non_direct
@@ -35,7 +35,7 @@ SELECT
     touched_at,
     CAST(seconds_before AS BIGINT) AS seconds_before,
     channel,
-    platform,
+    source,
     medium,
     campaign,
     CAST(CASE WHEN touch_number = 1 THEN 1 ELSE 0 END AS DECIMAL(10, 9)) AS first_touch,

@@ -9,7 +9,7 @@ WITH visitors AS (
             session_id AS id,
             channel AS channel,
             channel = 'Direct' AS is_direct,
-            source AS platform,
+            source AS source,
             medium AS medium,
             campaign AS campaign,
             coalesce(conversion, false) AS is_converting
@@ -29,7 +29,7 @@ SELECT
     way['touch']['id'] AS session_id,
     way['touch']['at'] AS timestamp,
     way['touch']['channel'] AS channel,
-    way['touch']['platform'] AS platform,
+    way['touch']['source'] AS source,
     way['touch']['medium'] AS medium,
     way['touch']['campaign'] AS campaign,
     way['touch']['is_converting'] AS is_converting,

@@ -52,7 +52,7 @@ JOURNEY = f"""
         FROM walked
     )
     SELECT session_date, CAST(date_trunc('week', timestamp) AS DATE) AS session_week, user_id,
-        session_id, timestamp, channel, source AS platform, medium, campaign,
+        session_id, timestamp, channel, source, medium, campaign,
         coalesce(conversion, false) AS is_converting, number AS session_number,
         min(session_date) OVER (PARTITION BY user_id) AS first_seen_on,
         since_last // 1000000 AS seconds_since_last, touches,
@@ -93,7 +93,7 @@ TOUCHED = """
         c.user_id, c.number AS conversion, CAST(c.timestamp AS DATE) AS conversion_date,
         c.session_id AS conversion_session_id, c.timestamp AS converted_at,
         c.touch_number, c.touches, t.session_id, t.timestamp AS touched_at,
-        c.micros - t.micros AS before, t.channel, t.source AS platform, t.medium, t.campaign
+        c.micros - t.micros AS before, t.channel, t.source, t.medium, t.campaign
     FROM conversions c
     JOIN walked t ON t.user_id = c.user_id AND t.number = c.number - c.touches + c.touch_number
 """
@@ -104,7 +104,7 @@ CONVERSION_PATHS = """
 """
 
 ATTRIBUTION = f"""
-    SELECT conversion_date, model, channel, platform, medium, campaign, sum(credit) AS credit
+    SELECT conversion_date, model, channel, source, medium, campaign, sum(credit) AS credit
     FROM (UNPIVOT (FROM touched JOIN credits USING (place))
         ON {", ".join(MODELS)} INTO NAME model VALUE credit)
     GROUP BY ALL HAVING sum(credit) <> 0
