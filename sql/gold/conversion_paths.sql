@@ -42,8 +42,10 @@ SELECT
     CAST(CASE WHEN touch_number = touches THEN 1 ELSE 0 END AS DECIMAL(10, 9)) AS last_touch,
     CAST(CASE WHEN is_last_non_direct THEN 1 ELSE 0 END AS DECIMAL(10, 9)) AS last_non_direct,
     share(1) OVER path AS linear,
-    share(CASE WHEN touch_number IN (1, touches) THEN 0.4 ELSE 0.2 / (touches - 2) END) OVER path
-        AS position_based,
+    share(CASE
+        WHEN touch_number IN (1, touches) THEN $outer_touch_weight
+        ELSE CAST($inner_touches_weight AS DOUBLE) / (touches - 2)
+    END) OVER path AS position_based,
     share(power(2.0, -seconds_before / (86400.0 * $half_life_days))) OVER path AS time_decay
 FROM touched
 WINDOW path AS (PARTITION BY user_id, converted_at, conversion_session_id ORDER BY touch_number)

@@ -39,11 +39,12 @@ SELECT
     time_spent_seconds,
     CASE
         WHEN time_spent_seconds < 0 THEN 0
-        WHEN time_spent_seconds > 86400 THEN 86400
+        WHEN time_spent_seconds > $longest_session_seconds THEN $longest_session_seconds
         ELSE time_spent_seconds
     END AS engaged_seconds,
-    coalesce(time_spent_seconds >= 10, false) OR coalesce(conversion, false) OR count_events(events, 'view') >= 2
-        AS is_engaged,
+    coalesce(time_spent_seconds >= $engaged_seconds, false)
+        OR coalesce(conversion, false)
+        OR count_events(events, 'view') >= $engaged_views AS is_engaged,
     is_returning_visitor,
     visit_count,
     bounce,
