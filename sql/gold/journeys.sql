@@ -1,5 +1,5 @@
 -- One row per session: where it came from, and how its visitor came up to it over the sessions within the
--- lookback.
+-- lookback. Weeks begin on Monday and are counted in days: date_trunc goes no further than 1677 to 2262.
 WITH visitors AS (
     -- A row is one visitor with all of his sessions.
     SELECT
@@ -24,7 +24,7 @@ ways AS (
 )
 SELECT
     CAST(way['touch']['at'] AS DATE) AS session_date,
-    CAST(date_trunc('week', CAST(way['touch']['at'] AS DATE)) AS DATE) AS session_week,
+    CAST(way['touch']['at'] AS DATE) - date_part('isodow', way['touch']['at']) + 1 AS session_week,
     user_id,
     way['touch']['id'] AS session_id,
     way['touch']['at'] AS timestamp,

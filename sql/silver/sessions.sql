@@ -2,6 +2,7 @@
 -- Session ids repeat between users, and a session belongs to the UTC day on which it began.
 -- What the source claims (bounce, conversion, is_returning_visitor, visit_count, platform, utm_medium,
 -- utm_campaign) stays as claimed; source, medium and campaign are these claims in one form.
+-- _ingested_at tells whether a session lay in the future when it came.
 WITH typed AS (
     -- A row is one delivered record, with its time read and its claims brought to one form.
     SELECT
@@ -51,5 +52,6 @@ SELECT
     conversion,
     _source,
     _position,
-    _batch
+    _batch,
+    _ingested_at
 FROM typed

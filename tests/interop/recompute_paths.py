@@ -14,6 +14,7 @@ LONGEST_PATH = 50
 HALF_LIFE_DAYS = 7
 MICROSECONDS_PER_DAY = 86_400_000_000
 MICROSECONDS_PER_MINUTE = 60_000_000
+CLOCK_SKEW = MICROSECONDS_PER_DAY
 CLICK_PAUSE = 30 * MICROSECONDS_PER_MINUTE
 LONGEST_CLICK_SESSION = 24 * 60 * MICROSECONDS_PER_MINUTE
 CALL_TO_ACTION = "(?i)(button|link|learnmore|trynow|demo|subscribe)"
@@ -133,19 +134,22 @@ UNEVEN_ATTRIBUTION = f"""
     SELECT conversion_date, model, NULL, credit FROM lake.attribution WHERE credit = 0
 """
 
-# Moments are (time, place) and compared like that, so that place decides between equal times.
+# Moments are (time, place) and compared like that, so that place decides between equal times. Those that
+# were told too long before they came are none.
 FUNNEL = f"""
     WITH session AS (
-        SELECT rowid AS id, *, row(epoch_us(timestamp), -1) AS began FROM silver.sessions
+        SELECT rowid AS id, *, row(epoch_us(timestamp), -1) AS began,
+            epoch_us(_ingested_at) + {CLOCK_SKEW} AS latest
+        FROM silver.sessions
     ),
     listed AS (
-        SELECT id, began, unnest(events) AS event, unnest(range(len(events))) AS place
+        SELECT id, began, latest, unnest(events) AS event, unnest(range(len(events))) AS place
         FROM session
     ),
     event AS (
         SELECT id, began, event.event_type, coalesce(event.element_id, '') AS element_id,
             row(epoch_us(try_cast(event.timestamp AS TIMESTAMPTZ)), place) AS moment
-        FROM listed WHERE try_cast(event.timestamp AS TIMESTAMPTZ) IS NOT NULL
+        FROM listed WHERE epoch_us(try_cast(event.timestamp AS TIMESTAMPTZ)) <= latest
     ),
     called AS (
         SELECT id, min(moment) AS called FROM event

@@ -21,6 +21,7 @@ mod layouts;
 mod mistakes;
 mod models;
 mod nasty;
+mod odd_times;
 mod oracle;
 mod parts;
 mod rules;
