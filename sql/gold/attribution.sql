@@ -24,7 +24,7 @@ per_campaign AS (
     SELECT
         conversion_date,
         channel,
-        platform,
+        source,
         medium,
         campaign,
         sum(first_touch) AS first_touch,
@@ -35,7 +35,7 @@ per_campaign AS (
         sum(time_decay) AS time_decay,
         sum(markov) AS markov
     FROM credited
-    GROUP BY conversion_date, channel, platform, medium, campaign
+    GROUP BY conversion_date, channel, source, medium, campaign
 ),
 per_model AS (
     -- A row is one campaign on one day by one model.
@@ -54,7 +54,7 @@ SELECT
     conversion_date,
     modelled['model'] AS model,
     channel,
-    platform,
+    source,
     medium,
     campaign,
     CAST(modelled['credit'] AS DECIMAL(28, 9)) AS credit

@@ -9,7 +9,7 @@ WITH active AS (
 )
 SELECT
     session_week,
-    CAST(date_trunc('week', first_seen_on) AS DATE) AS cohort_week,
+    first_seen_on - date_part('isodow', first_seen_on) + 1 AS cohort_week,
     count(*) AS active_visitors
 FROM active
 GROUP BY session_week, cohort_week

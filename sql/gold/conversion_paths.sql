@@ -13,7 +13,7 @@ WITH touched AS (
         t.timestamp AS touched_at,
         (CAST(c.timestamp AS BIGINT) - CAST(t.timestamp AS BIGINT)) / 1000000.0 AS seconds_before,
         t.channel,
-        t.platform,
+        t.source,
         t.medium,
         t.campaign,
         t.session_number = c.last_non_direct AS is_last_non_direct
@@ -35,15 +35,17 @@ SELECT
     touched_at,
     CAST(seconds_before AS BIGINT) AS seconds_before,
     channel,
-    platform,
+    source,
     medium,
     campaign,
     CAST(CASE WHEN touch_number = 1 THEN 1 ELSE 0 END AS DECIMAL(10, 9)) AS first_touch,
     CAST(CASE WHEN touch_number = touches THEN 1 ELSE 0 END AS DECIMAL(10, 9)) AS last_touch,
     CAST(CASE WHEN is_last_non_direct THEN 1 ELSE 0 END AS DECIMAL(10, 9)) AS last_non_direct,
     share(1) OVER path AS linear,
-    share(CASE WHEN touch_number IN (1, touches) THEN 0.4 ELSE 0.2 / (touches - 2) END) OVER path
-        AS position_based,
+    share(CASE
+        WHEN touch_number IN (1, touches) THEN $outer_touch_weight
+        ELSE CAST($inner_touches_weight AS DOUBLE) / (touches - 2)
+    END) OVER path AS position_based,
     share(power(2.0, -seconds_before / (86400.0 * $half_life_days))) OVER path AS time_decay
 FROM touched
 WINDOW path AS (PARTITION BY user_id, converted_at, conversion_session_id ORDER BY touch_number)

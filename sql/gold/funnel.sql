@@ -1,5 +1,6 @@
 -- How far sessions get, per day and channel: page view, click on a call to action, form submission,
--- conversion, each later than the one before, and the time in between.
+-- conversion, each later than the one before, and the time in between. What lies in the future of the
+-- record that tells it did not happen.
 WITH clicked AS (
     -- A row is one session, which is a page view, with the first click on a call to action.
     SELECT
@@ -8,13 +9,29 @@ WITH clicked AS (
         timestamp AS viewed_at,
         events,
         coalesce(conversion, false) AS is_converting,
-        first_event(events, struct(timestamp AS at, CAST(-1 AS BIGINT) AS place), 'click', $call_to_action) AS click
+        first_event(events, struct(timestamp AS at, CAST(-1 AS BIGINT) AS place), 'click', $call_to_action) AS click,
+        _ingested_at + INTERVAL $clock_skew AS latest
     FROM silver.sessions
 ),
 submitted AS (
     -- The same, with the first submission after that click.
     SELECT *, first_event(events, click, 'submit', '') AS submission
     FROM clicked
+),
+timed AS (
+    -- The same, with the microseconds to the click and on to the submission, NULL without these. Far more
+    -- of them than a BIGINT holds may have to be added.
+    SELECT
+        *,
+        CASE
+            WHEN click['at'] <= latest
+                THEN CAST(CAST(click['at'] AS BIGINT) - CAST(viewed_at AS BIGINT) AS DECIMAL(38, 0))
+        END AS to_click,
+        CASE
+            WHEN submission['at'] <= latest
+                THEN CAST(CAST(submission['at'] AS BIGINT) - CAST(click['at'] AS BIGINT) AS DECIMAL(38, 0))
+        END AS to_submission
+    FROM submitted
 ),
 per_channel AS (
     -- A row is one channel on one day, with times in seconds; as whole microseconds they add up exactly. A
@@ -23,14 +40,12 @@ per_channel AS (
         session_date,
         channel,
         count(*) AS views,
-        count(click) AS clicks,
-        count(submission) AS submissions,
-        count(submission) FILTER (WHERE is_converting) AS conversions,
-        CAST(sum(CAST(click['at'] AS BIGINT) - CAST(viewed_at AS BIGINT)) AS DOUBLE)
-            / nullif(count(click), 0) / 1000000 AS to_click,
-        CAST(sum(CAST(submission['at'] AS BIGINT) - CAST(click['at'] AS BIGINT)) AS DOUBLE)
-            / nullif(count(submission), 0) / 1000000 AS to_submission
-    FROM submitted
+        count(to_click) AS clicks,
+        count(to_submission) AS submissions,
+        count(to_submission) FILTER (WHERE is_converting) AS conversions,
+        CAST(sum(to_click) AS DOUBLE) / nullif(count(to_click), 0) / 1000000 AS to_click,
+        CAST(sum(to_submission) AS DOUBLE) / nullif(count(to_submission), 0) / 1000000 AS to_submission
+    FROM timed
     GROUP BY session_date, channel
 ),
 per_step AS (

@@ -1,5 +1,5 @@
 -- One row per session: where it came from, and how its visitor came up to it over the sessions within the
--- lookback.
+-- lookback. Weeks begin on Monday and are counted in days: date_trunc goes no further than 1677 to 2262.
 WITH visitors AS (
     -- A row is one visitor with all of his sessions.
     SELECT
@@ -9,7 +9,7 @@ WITH visitors AS (
             session_id AS id,
             channel AS channel,
             channel = 'Direct' AS is_direct,
-            source AS platform,
+            source AS source,
             medium AS medium,
             campaign AS campaign,
             coalesce(conversion, false) AS is_converting
@@ -24,12 +24,12 @@ ways AS (
 )
 SELECT
     CAST(way['touch']['at'] AS DATE) AS session_date,
-    CAST(date_trunc('week', CAST(way['touch']['at'] AS DATE)) AS DATE) AS session_week,
+    CAST(way['touch']['at'] AS DATE) - date_part('isodow', way['touch']['at']) + 1 AS session_week,
     user_id,
     way['touch']['id'] AS session_id,
     way['touch']['at'] AS timestamp,
     way['touch']['channel'] AS channel,
-    way['touch']['platform'] AS platform,
+    way['touch']['source'] AS source,
     way['touch']['medium'] AS medium,
     way['touch']['campaign'] AS campaign,
     way['touch']['is_converting'] AS is_converting,

@@ -1,6 +1,6 @@
 -- What the source claims beside what its events say, per day: conversions and bounces.
--- A session converts by its events when it has a submission; it bounces when it has none, has fewer than
--- two views, and takes less than ten seconds.
+-- A session converts by its events when it has a submission; it bounces when it has none, and neither views
+-- nor time enough to be engaged.
 WITH judged AS (
     -- A row is one session.
     SELECT
@@ -8,7 +8,9 @@ WITH judged AS (
         coalesce(conversion, false) AS claims_conversion,
         submit_count > 0 AS has_conversion,
         coalesce(bounce, false) AS claims_bounce,
-        submit_count = 0 AND view_count < 2 AND coalesce(time_spent_seconds, 0) < 10 AS has_bounce
+        submit_count = 0
+            AND view_count < $engaged_views
+            AND coalesce(time_spent_seconds, 0) < $engaged_seconds AS has_bounce
     FROM silver.sessions
 )
 SELECT

@@ -1,5 +1,5 @@
--- How long sessions last: a histogram per day, in steps of ten seconds up to ten minutes, one for all beyond.
--- Outliers lie more than one and a half times the distance of the quartiles outside of these.
+-- How long sessions last: a histogram per day in steps of equal length, the last of them for all beyond.
+-- Outliers lie further outside of the quartiles than so many times the distance of these.
 WITH per_second AS (
     -- A row is one length in seconds on one day.
     SELECT session_date, time_spent_seconds AS seconds, count(*) AS sessions
@@ -25,17 +25,28 @@ quartiles AS (
     FROM ranked
     GROUP BY session_date
 ),
+reaching AS (
+    -- The same, with how far outside of them is not far yet; claims may be as large as a BIGINT.
+    SELECT *, CAST(upper - lower AS DOUBLE) * $outlier_distance AS reach
+    FROM quartiles
+),
 judged AS (
     -- A row is one length in seconds on one day.
     SELECT
         p.session_date,
-        least(p.seconds / 10, 60) * 10 AS from_seconds,
-        CASE WHEN p.seconds < 600 THEN (p.seconds / 10 + 1) * 10 END AS below_seconds,
+        CASE
+            WHEN p.seconds < $last_step_seconds THEN p.seconds / $step_seconds * $step_seconds
+            ELSE $last_step_seconds
+        END AS from_seconds,
+        CASE
+            WHEN p.seconds < $last_step_seconds
+                THEN least((p.seconds / $step_seconds + 1) * $step_seconds, $last_step_seconds)
+        END AS below_seconds,
         p.seconds,
         p.sessions,
-        p.seconds * 2 > q.upper * 5 - q.lower * 3 OR p.seconds * 2 < q.lower * 5 - q.upper * 3 AS is_outlier
+        p.seconds > q.upper + q.reach OR p.seconds < q.lower - q.reach AS is_outlier
     FROM per_second p
-    JOIN quartiles q ON q.session_date = p.session_date
+    JOIN reaching q ON q.session_date = p.session_date
 )
 SELECT
     session_date,

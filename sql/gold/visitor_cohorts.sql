@@ -10,21 +10,24 @@ cells AS (
         c.cohort_week,
         c.active_visitors AS visitors,
         latest.week AS latest_week,
-        CAST(unnest(generate_series(
-            CAST(c.cohort_week AS TIMESTAMP), CAST(latest.week AS TIMESTAMP), INTERVAL '7 days'
-        )) AS DATE) AS week
+        unnest(range(0, (latest.week - c.cohort_week) / 7 + 1)) AS week_number
     FROM gold.cohort_activity c
     CROSS JOIN latest
     WHERE c.session_week = c.cohort_week
+),
+weeks AS (
+    -- The same, with the day on which the week begins: days as numbers reach further than intervals.
+    SELECT *, CAST(CAST(cohort_week AS BIGINT) + week_number * 7 AS DATE) AS week
+    FROM cells
 )
 SELECT
-    cells.cohort_week,
-    CAST((cells.week - cells.cohort_week) / 7 AS BIGINT) AS week_number,
-    cells.week,
-    cells.visitors,
-    CASE WHEN cells.week < cells.latest_week THEN coalesce(a.active_visitors, 0) END AS active_visitors,
-    CASE WHEN cells.week < cells.latest_week
-        THEN CAST(coalesce(a.active_visitors, 0) AS DOUBLE) / cells.visitors
+    w.cohort_week,
+    w.week_number,
+    w.week,
+    w.visitors,
+    CASE WHEN w.week < w.latest_week THEN coalesce(a.active_visitors, 0) END AS active_visitors,
+    CASE WHEN w.week < w.latest_week
+        THEN CAST(coalesce(a.active_visitors, 0) AS DOUBLE) / w.visitors
     END AS retention
-FROM cells
-LEFT JOIN gold.cohort_activity a ON a.cohort_week = cells.cohort_week AND a.session_week = cells.week
+FROM weeks w
+LEFT JOIN gold.cohort_activity a ON a.cohort_week = w.cohort_week AND a.session_week = w.week

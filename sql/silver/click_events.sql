@@ -1,5 +1,6 @@
 -- One row per delivered click, whatever its shape: typed, with what is wrong with it, if anything is.
--- A click without an id is told from others by all that it says.
+-- A click without an id is told from others by all that it says. A click without a time has no day, and
+-- neither has one whose time cannot be right.
 WITH parsed AS (
     -- A row is one delivered record, with its time, address and browser read.
     SELECT
@@ -12,9 +13,14 @@ WITH parsed AS (
     FROM bronze.clicks
 ),
 shaped AS (
-    -- The same, with the shape that it was sent in.
+    -- The same, with the shape that it was sent in, and what is wrong with its time.
     SELECT
         *,
+        CASE
+            WHEN clicked_at IS NULL THEN 'no time'
+            WHEN CAST(clicked_at AS DATE) < DATE $earliest THEN 'time too early'
+            WHEN clicked_at > _ingested_at + INTERVAL $clock_skew THEN 'time in the future'
+        END AS problem_of_time,
         CASE
             WHEN "elementTag" IS NOT NULL OR "elementId" IS NOT NULL THEN 'recorder'
             WHEN button IS NOT NULL THEN 'collector'
@@ -24,7 +30,7 @@ shaped AS (
     FROM parsed
 )
 SELECT
-    CAST(clicked_at AS DATE) AS click_date,
+    CASE WHEN problem_of_time IS NULL THEN CAST(clicked_at AS DATE) END AS click_date,
     clicked_at,
     coalesce(nullif(id, ''), md5(concat_ws(chr(31),
         coalesce(user_id, ''), coalesce(timestamp, ''), coalesce(url, ''), coalesce("pageUrl", ''),
@@ -35,8 +41,7 @@ SELECT
         coalesce(user_agent, ''), coalesce(referrer, ''), coalesce(_rescued, '')
     ))) AS click_id,
     CASE
-        WHEN clicked_at IS NULL THEN 'no time'
-        WHEN clicked_at > _ingested_at + INTERVAL '1 day' THEN 'time in the future'
+        WHEN problem_of_time IS NOT NULL THEN problem_of_time
         WHEN shape IS NULL THEN 'nothing clicked'
         WHEN address IS NOT NULL AND parts IS NULL THEN 'no such address'
         WHEN duration < 0 THEN 'negative duration'

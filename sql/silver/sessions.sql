@@ -2,6 +2,7 @@
 -- Session ids repeat between users, and a session belongs to the UTC day on which it began.
 -- What the source claims (bounce, conversion, is_returning_visitor, visit_count, platform, utm_medium,
 -- utm_campaign) stays as claimed; source, medium and campaign are these claims in one form.
+-- _ingested_at tells whether a session lay in the future when it came.
 WITH typed AS (
     -- A row is one delivered record, with its time read and its claims brought to one form.
     SELECT
@@ -39,16 +40,18 @@ SELECT
     time_spent_seconds,
     CASE
         WHEN time_spent_seconds < 0 THEN 0
-        WHEN time_spent_seconds > 86400 THEN 86400
+        WHEN time_spent_seconds > $longest_session_seconds THEN $longest_session_seconds
         ELSE time_spent_seconds
     END AS engaged_seconds,
-    coalesce(time_spent_seconds >= 10, false) OR coalesce(conversion, false) OR count_events(events, 'view') >= 2
-        AS is_engaged,
+    coalesce(time_spent_seconds >= $engaged_seconds, false)
+        OR coalesce(conversion, false)
+        OR count_events(events, 'view') >= $engaged_views AS is_engaged,
     is_returning_visitor,
     visit_count,
     bounce,
     conversion,
     _source,
     _position,
-    _batch
+    _batch,
+    _ingested_at
 FROM typed

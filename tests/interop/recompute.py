@@ -35,13 +35,31 @@ CREDITS_WITHIN = {
 }
 
 
-def ranking(keys, known):
-    """What was clicked most on each day, of the clicks for which one of `known` is not NULL."""
+# What a click has of each dimension, and of what it must have something to count.
+DIMENSIONS = {
+    "page": ("host, page", "page"),
+    "element": ("element_id, element_text", "element_id"),
+    "location": ("country, city", "country, city"),
+    "device": ("device_type, os, browser", "device_type, os, browser"),
+}
+
+
+def ranking(dimension):
+    """What was clicked most on each day, of the clicks that have something of `dimension`."""
+    keys, known = DIMENSIONS[dimension]
     return f"""
         SELECT click_date, {keys}, count(*) AS clicks, count(DISTINCT user_id) AS users,
             rank() OVER (PARTITION BY click_date ORDER BY count(*) DESC) AS rank
         FROM mine.clicks WHERE coalesce({known}, NULL) IS NOT NULL GROUP BY click_date, {keys}
     """
+
+
+def rankings():
+    """Those of all dimensions; what a dimension has not is NULL."""
+    return " UNION ALL BY NAME ".join(
+        f"(SELECT '{dimension}' AS dimension, * FROM ({ranking(dimension)}))"
+        for dimension in DIMENSIONS
+    )
 
 
 # Made in this order: some read others of them in `mine`.
@@ -190,10 +208,11 @@ CLICK_TABLES = {
             count(DISTINCT user_id) AS users
         FROM mine.clicks GROUP BY ALL
     """,
-    "gold.top_urls": ranking("host, page", "page"),
-    "gold.top_elements": ranking("element_id, element_text", "element_id"),
-    "gold.clicks_by_location": ranking("country, city", "country, city"),
-    "gold.clicks_by_device": ranking("device_type, os, browser", "device_type, os, browser"),
+    "gold.clicks_by_dimension": rankings(),
+    "gold.top_urls": ranking("page"),
+    "gold.top_elements": ranking("element"),
+    "gold.clicks_by_location": ranking("location"),
+    "gold.clicks_by_device": ranking("device"),
     "gold.session_stats": """
         SELECT user_id, count(*) AS sessions, sum(clicks) AS clicks,
             avg(duration_seconds) AS avg_session_seconds,

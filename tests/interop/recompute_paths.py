@@ -14,6 +14,7 @@ LONGEST_PATH = 50
 HALF_LIFE_DAYS = 7
 MICROSECONDS_PER_DAY = 86_400_000_000
 MICROSECONDS_PER_MINUTE = 60_000_000
+CLOCK_SKEW = MICROSECONDS_PER_DAY
 CLICK_PAUSE = 30 * MICROSECONDS_PER_MINUTE
 LONGEST_CLICK_SESSION = 24 * 60 * MICROSECONDS_PER_MINUTE
 CALL_TO_ACTION = "(?i)(button|link|learnmore|trynow|demo|subscribe)"
@@ -52,7 +53,7 @@ JOURNEY = f"""
         FROM walked
     )
     SELECT session_date, CAST(date_trunc('week', timestamp) AS DATE) AS session_week, user_id,
-        session_id, timestamp, channel, source AS platform, medium, campaign,
+        session_id, timestamp, channel, source, medium, campaign,
         coalesce(conversion, false) AS is_converting, number AS session_number,
         min(session_date) OVER (PARTITION BY user_id) AS first_seen_on,
         since_last // 1000000 AS seconds_since_last, touches,
@@ -93,7 +94,7 @@ TOUCHED = """
         c.user_id, c.number AS conversion, CAST(c.timestamp AS DATE) AS conversion_date,
         c.session_id AS conversion_session_id, c.timestamp AS converted_at,
         c.touch_number, c.touches, t.session_id, t.timestamp AS touched_at,
-        c.micros - t.micros AS before, t.channel, t.source AS platform, t.medium, t.campaign
+        c.micros - t.micros AS before, t.channel, t.source, t.medium, t.campaign
     FROM conversions c
     JOIN walked t ON t.user_id = c.user_id AND t.number = c.number - c.touches + c.touch_number
 """
@@ -104,7 +105,7 @@ CONVERSION_PATHS = """
 """
 
 ATTRIBUTION = f"""
-    SELECT conversion_date, model, channel, platform, medium, campaign, sum(credit) AS credit
+    SELECT conversion_date, model, channel, source, medium, campaign, sum(credit) AS credit
     FROM (UNPIVOT (FROM touched JOIN credits USING (place))
         ON {", ".join(MODELS)} INTO NAME model VALUE credit)
     GROUP BY ALL HAVING sum(credit) <> 0
@@ -133,19 +134,22 @@ UNEVEN_ATTRIBUTION = f"""
     SELECT conversion_date, model, NULL, credit FROM lake.attribution WHERE credit = 0
 """
 
-# Moments are (time, place) and compared like that, so that place decides between equal times.
+# Moments are (time, place) and compared like that, so that place decides between equal times. Those that
+# were told too long before they came are none.
 FUNNEL = f"""
     WITH session AS (
-        SELECT rowid AS id, *, row(epoch_us(timestamp), -1) AS began FROM silver.sessions
+        SELECT rowid AS id, *, row(epoch_us(timestamp), -1) AS began,
+            epoch_us(_ingested_at) + {CLOCK_SKEW} AS latest
+        FROM silver.sessions
     ),
     listed AS (
-        SELECT id, began, unnest(events) AS event, unnest(range(len(events))) AS place
+        SELECT id, began, latest, unnest(events) AS event, unnest(range(len(events))) AS place
         FROM session
     ),
     event AS (
         SELECT id, began, event.event_type, coalesce(event.element_id, '') AS element_id,
             row(epoch_us(try_cast(event.timestamp AS TIMESTAMPTZ)), place) AS moment
-        FROM listed WHERE try_cast(event.timestamp AS TIMESTAMPTZ) IS NOT NULL
+        FROM listed WHERE epoch_us(try_cast(event.timestamp AS TIMESTAMPTZ)) <= latest
     ),
     called AS (
         SELECT id, min(moment) AS called FROM event

@@ -13,12 +13,13 @@ use crate::oracle::{Group, differences, row, text};
 use crate::support::{Bench, entry};
 
 /// The tables that are filled from clicks by SQL.
-const MODELS: [&str; 10] = [
+const MODELS: [&str; 11] = [
     "silver.click_events",
     "silver.clicks",
     "silver.click_sessions",
     "gold.click_quality",
     "gold.click_trends",
+    "gold.clicks_by_dimension",
     "gold.top_urls",
     "gold.top_elements",
     "gold.clicks_by_location",

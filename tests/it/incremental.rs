@@ -126,8 +126,8 @@ fn a_session_that_a_correction_rejects_vanishes_and_comes_back() {
     let bench = Bench::new();
     bench.edit(
         "pipelines/web_traffic.toml",
-        "check = \"time_spent_seconds BETWEEN 0 AND 86400\"\notherwise = \"warn\"",
-        "check = \"time_spent_seconds BETWEEN 0 AND 86400\"\notherwise = \"quarantine\"",
+        "AND $longest_session_seconds\"\notherwise = \"warn\"",
+        "AND $longest_session_seconds\"\notherwise = \"quarantine\"",
     );
     bench.land("a.json", format!("{}\n{}\n", session(3), session(8)));
     bench.run();

@@ -28,6 +28,7 @@ mod limits;
 mod mistakes;
 mod models;
 mod nasty;
+mod odd_times;
 mod oracle;
 mod parts;
 mod refused;

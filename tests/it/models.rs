@@ -1,9 +1,10 @@
 //! The shipped models over hand-made records: `tests/models/*.slt`.
 //!
-//! Two verbs besides queries: `land bronze.TABLE`, followed by one JSON record per line, fills a
-//! Bronze table through the real decoder; `build LAYER.TABLE` fills the table of the real model
-//! from what was built before. Set `UPDATE_MODELS=1` to write the actual rows into the files, and
-//! read the difference before you commit it.
+//! Three verbs besides queries: `land bronze.TABLE`, followed by one JSON record per line, fills a
+//! Bronze table through the real decoder, as of now or of the instant in `land bronze.TABLE at INSTANT`;
+//! `build LAYER.TABLE` fills the table of the real model from what was built before; `sort_out
+//! LAYER.TABLE` takes out of it the rows that its expectations do not let in. Set `UPDATE_MODELS=1` to
+//! write the actual rows into the files, and read the difference before you commit it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,8 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use clickwatch::engine::{Engine, Session, Tables, newest_only};
 use clickwatch::lake::{storable, to_stored};
 use clickwatch::name::TableName;
-use clickwatch::project::{Project, Strategy};
-use clickwatch::runtime::Memory;
+use clickwatch::project::{Expectation, Model, Outcome as Otherwise, Project, Strategy};
+use clickwatch::runtime::{Memory, Timestamp, now};
 use clickwatch::source::{Decoder, Lineage, Piece, Records, bronze_schema};
 use datafusion::datasource::MemTable;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType};
@@ -72,7 +73,11 @@ impl Models {
     }
 
     /// Adds records to a Bronze table, as one more batch.
-    fn land(&mut self, name: &str, records: &str) -> Outcome<()> {
+    fn land(&mut self, what: &str, records: &str) -> Outcome<()> {
+        let (name, ingested_at) = match what.split_once(" at ") {
+            Some((name, instant)) => (name, instant.trim().parse::<Timestamp>().map_err(refused)?),
+            None => (what, now()),
+        };
         let table: TableName = name.parse().map_err(Refused)?;
         let source = self
             .project
@@ -80,7 +85,7 @@ impl Models {
             .find(|source| source.table == table)
             .ok_or_else(|| Refused(format!("no source fills {name}")))?;
         self.landed += 1;
-        let lineage = Lineage { batch: self.landed, ingested_at: clickwatch::runtime::now() };
+        let lineage = Lineage { batch: self.landed, ingested_at };
         let mut decoder =
             Decoder::new(&source.columns, source.keep_raw, lineage).map_err(refused)?;
         decoder.decode(&Piece {
@@ -99,13 +104,13 @@ impl Models {
         Ok(())
     }
 
+    fn model(&self, name: &str) -> Outcome<&Model> {
+        let model = self.project.models().find(|model| model.table.to_string() == name);
+        model.ok_or_else(|| Refused(format!("no model fills {name}")))
+    }
+
     async fn build(&mut self, name: &str) -> Outcome<()> {
-        let table: TableName = name.parse().map_err(Refused)?;
-        let model = self
-            .project
-            .models()
-            .find(|model| model.table == table)
-            .ok_or_else(|| Refused(format!("no model fills {name}")))?;
+        let model = self.model(name)?;
         let session = self.session();
         let mut plan = session.plan(&model.sql).await.map_err(refused)?;
         if model.strategy == Strategy::Upsert {
@@ -119,7 +124,23 @@ impl Models {
             .map(|batch| to_stored(batch, &schema, &[]))
             .collect::<Result<_, _>>()
             .map_err(refused)?;
+        let table = model.table.clone();
         self.tables.insert(table, (schema, rows));
+        Ok(())
+    }
+
+    async fn sort_out(&mut self, name: &str) -> Outcome<()> {
+        let model = self.model(name)?;
+        let table = model.table.clone();
+        let keeps_out =
+            |one: &&Expectation| matches!(one.otherwise, Otherwise::Quarantine | Otherwise::Drop);
+        let checks = model.expectations.iter().filter(keeps_out);
+        let checks: Vec<String> = checks.map(|one| format!("({}) IS TRUE", one.check)).collect();
+        let sql = format!("SELECT * FROM {name} WHERE {}", checks.join(" AND "));
+        let rows = self.session().query(&sql).await.map_err(refused)?;
+        let rows = rows.collect().await.map_err(refused)?;
+        let built = self.tables.get_mut(&table).ok_or_else(|| refused("not built yet"))?;
+        built.1 = rows;
         Ok(())
     }
 
@@ -157,6 +178,7 @@ impl AsyncDB for Models {
         match first.split_once(' ') {
             Some(("land", table)) => self.land(table.trim(), rest)?,
             Some(("build", table)) => self.build(table.trim()).await?,
+            Some(("sort_out", table)) => self.sort_out(table.trim()).await?,
             _ => return self.query(statement).await,
         }
         Ok(DBOutput::StatementComplete(0))

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
 use serde_json::{Value, json};
 
 use crate::support::Bench;
@@ -311,13 +311,13 @@ fn started_at(record: &Value) -> Option<DateTime<Utc>> {
     Some(at.to_utc())
 }
 
-/// The session of a record that has all that the pipeline expects.
+/// The session of a record that has all that the pipeline expects, a year near enough included.
 fn accepted((day, user, id): Key, record: Value) -> Option<Session> {
-    let (user, id) = (user?, id?);
-    if user.is_empty() || id.is_empty() {
+    let (day, user, id) = (day?, user?, id?);
+    if user.is_empty() || id.is_empty() || !(1995..2200).contains(&day.year()) {
         return None;
     }
-    Some(Session { day: day?, user, id, started_at: started_at(&record)?, record })
+    Some(Session { day, user, id, started_at: started_at(&record)?, record })
 }
 
 /// One row per group of sessions: what they are grouped by, and what they come to.

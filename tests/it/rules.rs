@@ -85,3 +85,60 @@ fn mistakes_beside_the_sql_are_named_with_their_lines() {
     }
     assert!(!bench.path("lake").exists(), "something was written");
 }
+
+#[test]
+fn thresholds_and_weights_are_what_the_pipeline_says() {
+    let bench = loaded();
+    let set = |name: &str, from: &str, to: &str| {
+        let line = |value: &str| format!("{name} = {value}\n");
+        bench.edit("pipelines/web_traffic.toml", &line(from), &line(to));
+    };
+    let engaged = "SELECT count(*) FROM silver.sessions WHERE is_engaged";
+    assert_eq!(bench.value(engaged), 17, "all of ten seconds or more, and one that converts");
+    // What led up to the conversion of one user.
+    let earlier = (10..13).map(|day| {
+        let mut one = session(0);
+        one["session_id"] = json!(format!("s-{day}"));
+        one["timestamp"] = json!(format!("2025-06-{day}T10:00:00Z"));
+        one["conversion"] = json!(false);
+        one.to_string() + "\n"
+    });
+    bench.land("b.json", earlier.collect::<String>());
+    bench.run();
+    let credits = "SELECT CAST(position_based AS TEXT) AS credit FROM gold.conversion_paths \
+                   WHERE touches = 4 ORDER BY touch_number";
+    let equal = |credits: [&str; 4]| credits.map(|credit| json!({"credit": credit}));
+    assert_eq!(
+        bench.query(credits),
+        equal(["0.400000000", "0.100000000", "0.100000000", "0.400000000"])
+    );
+
+    set("engaged_seconds", "10", "30");
+    set("step_seconds", "10", "7");
+    set("last_step_seconds", "600", "20");
+    set("longest_session_seconds", "86400", "50");
+    // Whole numbers are weights like others.
+    set("outer_touch_weight", "0.4", "1");
+    set("inner_touches_weight", "0.2", "1");
+    bench.run();
+    assert_eq!(bench.value(engaged), 12, "from 30 seconds on, and two that convert");
+    assert_eq!(bench.value("SELECT max(engaged_seconds) FROM silver.sessions"), 50);
+    let steps = "SELECT from_seconds, below_seconds, sum(sessions) AS sessions \
+                 FROM gold.session_durations WHERE session_date >= '2025-07-01' \
+                 GROUP BY from_seconds, below_seconds ORDER BY from_seconds";
+    let step = |from: u64, below: Value, sessions: u64| json!({"from_seconds": from, "below_seconds": below, "sessions": sessions});
+    assert_eq!(
+        bench.query(steps),
+        [
+            step(0, json!(7), 3),
+            step(7, json!(14), 2),
+            step(14, json!(20), 2),
+            step(20, Value::Null, 13)
+        ]
+    );
+    assert_eq!(
+        bench.query(credits),
+        equal(["0.333333333", "0.166666667", "0.166666667", "0.333333333"])
+    );
+    bench.command(&["verify"]).ok();
+}

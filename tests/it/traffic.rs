@@ -35,6 +35,15 @@ const FORGOTTEN: [&str; 8] = [
     "device_type",
 ];
 
+/// Before the earliest day, and long after the record came.
+const ODD_TIMES: [&str; 5] = [
+    "0001-01-01T00:00:00Z",
+    "1677-09-20T23:59:59Z",
+    "1994-12-31T23:59:59.999Z",
+    "2262-04-12T00:00:00Z",
+    "9999-12-31T23:59:59Z",
+];
+
 const BROKEN: [&str; 5] = [
     "{\"session_id\": \"cut off in the mid",
     "{\"session_id\": \"s-1\", \"user_id\": \"u-1\"",
@@ -276,14 +285,15 @@ impl Traffic {
         line
     }
 
-    /// A session of a day that lacks what every session must have.
+    /// A session of a day that lacks what every session must have, or with a time that nobody believes.
     fn spoiled(&mut self, day: u64) -> String {
         let mut session = self.session(day);
-        match self.below(4) {
+        match self.below(6) {
             0 => drop(session.as_object_mut().unwrap().remove("user_id")),
             1 => session["user_id"] = json!(""),
             2 => session["session_id"] = Value::Null,
-            _ => session["timestamp"] = json!("yesterday"),
+            3 => session["timestamp"] = json!("yesterday"),
+            _ => session["timestamp"] = json!(self.pick(&ODD_TIMES)),
         }
         session.to_string()
     }

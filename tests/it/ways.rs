@@ -13,14 +13,14 @@ const JOURNEYS: &str = "SELECT [CAST(session_date AS TEXT), user_id, session_id,
 const SUMMARY: &str = "SELECT [CAST(session_date AS TEXT), path, CAST(journeys AS TEXT), \
     CAST(conversions AS TEXT)] AS r FROM gold.path_summary";
 const PATHS: &str = "SELECT [CAST(conversion_date AS TEXT), user_id, conversion_session_id, \
-    CAST(touch_number AS TEXT), CAST(touches AS TEXT), session_id, channel, platform, medium, campaign, \
+    CAST(touch_number AS TEXT), CAST(touches AS TEXT), session_id, channel, source, medium, campaign, \
     CAST(first_touch AS TEXT), CAST(last_touch AS TEXT), CAST(last_non_direct AS TEXT), \
     CAST(linear AS TEXT), CAST(position_based AS TEXT), \
     CAST(CAST(floor(CAST(time_decay AS DOUBLE) * 1e6 + 0.3719) AS BIGINT) AS TEXT)] AS r \
     FROM gold.conversion_paths";
 /// Models whose weights are no round numbers are compared as far as these are the same whoever computes
 /// them: no credit that occurs lies at a boundary of the rounding.
-const CREDITS: &str = "SELECT [CAST(conversion_date AS TEXT), model, channel, platform, medium, \
+const CREDITS: &str = "SELECT [CAST(conversion_date AS TEXT), model, channel, source, medium, \
     campaign, CASE WHEN model IN ('time_decay', 'markov') \
         THEN CAST(CAST(floor(CAST(credit AS DOUBLE) * 1e5 + 0.3719) AS BIGINT) AS TEXT) \
         ELSE CAST(credit AS TEXT) END] AS r FROM gold.attribution \
@@ -75,8 +75,8 @@ fn claim(session: &Session, field: &str) -> Option<String> {
     word(&session.record, field).map(|text| text.trim().to_lowercase())
 }
 
-/// The platform, as the tables show it.
-fn platform(session: &Session) -> Option<String> {
+/// The source, as the tables show it.
+fn source(session: &Session) -> Option<String> {
     let is_direct = channel(session) == "Direct";
     claim(session, "utm_source").or_else(|| is_direct.then(|| "(direct)".to_owned()))
 }
@@ -232,7 +232,7 @@ impl Conversion<'_> {
                 text(self.touches.len()),
                 text(&touch.id),
                 text(channel(touch)),
-                platform(touch),
+                source(touch),
                 medium(touch),
                 claim(touch, "utm_campaign"),
                 decimal(first),
@@ -324,7 +324,7 @@ fn credits(conversions: &[Conversion<'_>], effects: &Effects) -> Vec<String> {
                     text(conversion.session.day),
                     text(model),
                     text(channel(touch)),
-                    platform(touch),
+                    source(touch),
                     medium(touch),
                     claim(touch, "utm_campaign"),
                 ];
