@@ -276,7 +276,8 @@ impl Grammar {
 /// A query in which something stands in itself, more or less often.
 fn nested(chance: &mut ChaCha8Rng) -> String {
     let (begin, before, innermost, behind) = NESTED[chance.random_range(0..NESTED.len())];
-    let times = [20, 100, 500, 3000][chance.random_range(0..4)];
+    let dice: usize = chance.random_range(0..4);
+    let times = [20, 100, 500, 3000][dice];
     format!("{begin}{}{innermost}{}", before.repeat(times), behind.repeat(times))
 }
 

@@ -130,15 +130,15 @@ impl Mutant {
     pub(crate) fn by_chance(number: usize, chance: &mut ChaCha8Rng) -> Self {
         let name = format!("{number:03}.json");
         let mut content = Content::by_chance(chance);
-        let compression = chance.random_range(0..6);
+        let compression: u32 = chance.random_range(0..6);
         if compression > 2 && chance.random_bool(0.3) {
             let mut bytes = compressed(&content.bytes, compression);
             damage(&mut bytes, chance);
             return Self { name, bytes, content: None, good: content.untouched() };
         }
         // One change shows most clearly what it does; none must do nothing.
-        let changes = [0, 1, 1, 1, 1, 2, 3, 5][chance.random_range(0..8)];
-        for _ in 0..changes {
+        let dice: usize = chance.random_range(0..8);
+        for _ in 0..[0, 1, 1, 1, 1, 2, 3, 5][dice] {
             content.change(chance);
         }
         let bytes = compressed(&content.bytes, compression);
@@ -219,7 +219,7 @@ struct Content {
 impl Content {
     fn by_chance(chance: &mut ChaCha8Rng) -> Self {
         let (begin, between, end, is_pretty) = LAYOUTS[chance.random_range(0..LAYOUTS.len())];
-        let count = chance.random_range(0..40);
+        let count: usize = chance.random_range(0..40);
         let records: Vec<String> = (0..count).map(|id| record(id, is_pretty, chance)).collect();
         let (bytes, owners) = (Vec::new(), Vec::new());
         let mut content = Self { bytes, owners, records: Vec::new(), touched: BTreeSet::new() };
@@ -248,8 +248,10 @@ impl Content {
     fn change(&mut self, chance: &mut ChaCha8Rng) {
         let length = self.bytes.len();
         let place = chance.random_range(0..=length);
-        let some = place..length.min(place + chance.random_range(1..20));
-        match chance.random_range(0..20) {
+        let few: usize = chance.random_range(1..20);
+        let some = place..length.min(place + few);
+        let dice: u32 = chance.random_range(0..20);
+        match dice {
             0 => self.splice(place..length, b""),
             1..=3 => self.splice(some, b""),
             4..=5 => {
@@ -335,9 +337,10 @@ fn compressed(content: &[u8], compression: u32) -> Vec<u8> {
 /// Changes a compressed file.
 fn damage(bytes: &mut Vec<u8>, chance: &mut ChaCha8Rng) {
     let place = chance.random_range(0..bytes.len());
-    match chance.random_range(0..3) {
+    let (dice, bit): (u32, u32) = (chance.random_range(0..3), chance.random_range(0..8));
+    match dice {
         0 => bytes.truncate(place),
-        1 => bytes[place] ^= 1_u8 << chance.random_range(0..8_u32),
+        1 => bytes[place] ^= 1_u8 << bit,
         _ => bytes.insert(place, chance.random::<u8>()),
     }
 }
