@@ -5,7 +5,7 @@
 //! `CLICKWATCH_BENCH_SIZES` says how many sessions are loaded, as `1_000_000,3_000_000`, and
 //! `CLICKWATCH_BENCH_MEMORY` with how much memory; `CLICKWATCH_BENCH_BASE` how many there are before
 //! new ones come, `CLICKWATCH_BENCH_NEW` how many of these, `CLICKWATCH_BENCH_NEW_MEMORY` with how
-//! much memory; `CLICKWATCH_BENCH_DIR` on which disk: ten million sessions need 25 GB. No time fails
+//! much memory; `CLICKWATCH_BENCH_DIR` on which disk: ten million sessions need 20 GB. No time fails
 //! the benchmark; a command that fails does, and so does a run that lands more or less than there is.
 //!
 //! Linux only: the kernel is asked how much memory a process had at most, and how much of the
