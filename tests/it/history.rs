@@ -5,6 +5,7 @@
 //! every day.
 
 use std::any::Any;
+use std::num::NonZero;
 use std::ops::Range;
 use std::panic::catch_unwind;
 use std::sync::Mutex;
@@ -85,8 +86,9 @@ fn any_history_equals_its_rebuild() {
     let seeds = seeds();
     let next = AtomicU64::new(seeds.start);
     let outcomes = Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(2, NonZero::get);
     std::thread::scope(|scope| {
-        for _ in 0..2 {
+        for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
