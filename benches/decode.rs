@@ -117,7 +117,7 @@ fn source() -> Outcome<clickwatch::project::Source> {
 
 fn ours(pieces: &[Piece]) -> Outcome<Decoded> {
     let source = source()?;
-    let lineage = Lineage { batch: 1, ingested_at: chrono::Utc::now() };
+    let lineage = Lineage { batch: 1, ingested_at: clickwatch::runtime::now() };
     let mut decoder = Decoder::new(&source.columns, source.keep_raw, lineage)?;
     let started = Instant::now();
     let mut decoded = Decoded::default();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::name::TableName;
 use crate::pipeline::{Options, Refresh};
 
 /// What a run is about; the same for `plan`.
@@ -21,6 +22,9 @@ pub(super) struct What {
     /// Compute the models anew from everything
     #[arg(long)]
     full_refresh: bool,
+    /// Take over rows that another program wrote to this Bronze table, and build anew what reads it
+    #[arg(long, value_name = "TABLE")]
+    accept_foreign: Vec<TableName>,
 }
 
 impl What {
@@ -30,6 +34,7 @@ impl What {
             sources: self.sources,
             select: self.select,
             refresh: if self.full_refresh { Refresh::All } else { Refresh::None },
+            accept_foreign: self.accept_foreign,
         }
     }
 }

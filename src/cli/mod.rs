@@ -159,7 +159,9 @@ fn run_and_listen(arguments: Vec<OsString>) -> io::Result<u8> {
     on_deep_stack().spawn(move || {
         let (mut out, mut err) = (io::stdout(), io::stderr());
         // Nobody waits for the code any more after a second Ctrl-C.
-        drop(ended.send(execute(arguments, &mut out, &mut err, &stop)));
+        let code = execute(arguments, &mut out, &mut err, &stop);
+        // The main thread waits for it until it ends itself.
+        ended.send(code).ok();
     })?;
     Ok(signals.block_on(async {
         tokio::select! {

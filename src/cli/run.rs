@@ -72,6 +72,19 @@ fn print(context: &mut Context<'_>, report: &Report) -> Result<()> {
                 grouped(source.files),
             ))?;
         }
+        for source in pipeline.sources.iter().filter(|source| source.pieces_uncut > 0) {
+            context.output.text(&format!(
+                "{}: {} of {} bytes could not be cut into records, and may be more than one each: see ops.quarantine",
+                source.table,
+                counted(source.pieces_uncut, "piece"),
+                grouped(source.bytes_uncut),
+            ))?;
+        }
+        for source in &pipeline.sources {
+            for warning in &source.warnings {
+                context.output.text(&format!("{}: {warning}", source.table))?;
+            }
+        }
         for expectation in pipeline.expectations.iter().filter(|one| one.failed + one.unknown > 0) {
             context.output.text(&format!(
                 "{}: {} is not satisfied by {} rows ({} false, {} unknown): {}",
@@ -86,6 +99,11 @@ fn print(context: &mut Context<'_>, report: &Report) -> Result<()> {
         context.output.text(&summary(pipeline, &report.lake))?;
     }
     Ok(())
+}
+
+/// `1 piece`, `2 pieces`.
+fn counted(count: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 fn summary(pipeline: &PipelineReport, lake: &str) -> String {

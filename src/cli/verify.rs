@@ -46,8 +46,11 @@ pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Resul
     };
     let mut verifications = context.stop.or_stopped(runner.verify(&project, &asked)).await?;
     print(&mut context, &verifications, arguments.format)?;
-    let bad: HashSet<_> =
-        verifications.iter().filter(|one| one.is_mended_by_rebuild()).map(|one| one.table.clone()).collect();
+    let bad: HashSet<_> = verifications
+        .iter()
+        .filter(|one| one.is_mended_by_rebuild())
+        .map(|one| one.table.clone())
+        .collect();
     if arguments.repair && !bad.is_empty() {
         // Each source's Bronze table is left as it is: nothing lands while tables are mended.
         let select = bad.iter().map(|table| format!("{table}+")).collect();
@@ -97,7 +100,9 @@ fn print(context: &mut Context<'_>, verifications: &[Verification], format: Form
             };
             context.output.text(&format!("{}: {part}: {what}", verification.table))?;
         }
-        if let Some(more) = verification.differences.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        if let Some(more) =
+            verification.differences.len().checked_sub(SHOWN).filter(|more| *more > 0)
+        {
             context.output.text(&format!("{}: and {more} parts more", verification.table))?;
         }
     }

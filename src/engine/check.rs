@@ -8,12 +8,11 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::{DFSchema, DataFusionError, SchemaError};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::logical_expr::{ExprSchemable as _, LogicalPlan};
-use datafusion::sql::sqlparser::parser::ParserError;
 
 use crate::error::{Error, Kind, Problem, Result};
 use crate::lake::storable;
 use crate::name::{TableName, did_you_mean};
-use crate::project::{Model, Project, Strategy};
+use crate::project::{Mistake, Model, Project, Strategy};
 use crate::source::bronze_schema;
 
 use super::expressions::Calls;
@@ -36,7 +35,7 @@ pub struct Checked {
 /// Plans every model of `project` over empty tables, in the order of the building.
 ///
 /// Errors: `Invalid` with every problem of every model, and those that were found when the project
-/// was loaded. A model that reads one with a problem is not judged: its problems would be echoes.
+/// was loaded. A model that reads one with a problem is not checked: its problems would be echoes.
 pub async fn check(engine: &Engine, project: &Project) -> Result<Checked> {
     let mut schemas = HashMap::new();
     for source in project.sources() {
@@ -113,7 +112,7 @@ type Found = Result<Sound, Vec<Problem>>;
 async fn check_model(session: &Session, model: &Model) -> Result<Found> {
     let plan = match session.try_plan(&model.sql).await {
         Ok(plan) => plan,
-        Err(e) => return Ok(Err(vec![in_sql(model, Mistake::of(&e))])),
+        Err(e) => return Ok(Err(vec![in_sql(model, mistake_of(&e))])),
     };
     // What only shows once the plan is optimised, such as types that do not compare.
     match session.physical(&plan).await {
@@ -122,7 +121,7 @@ async fn check_model(session: &Session, model: &Model) -> Result<Found> {
             // What is wrong with the columns says more than what the engine makes of it.
             let cause =
                 std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
-            let mistake = Mistake::plain(cause.lines().next().unwrap_or_default().to_owned());
+            let mistake = Mistake::of_file(cause.lines().next().unwrap_or_default().to_owned());
             Ok(Err(check_columns_of(model, &plan)
                 .err()
                 .unwrap_or_else(|| vec![in_sql(model, mistake)])))
@@ -133,7 +132,7 @@ async fn check_model(session: &Session, model: &Model) -> Result<Found> {
 
 /// The stored schema of `plan`, or what is wrong with its columns.
 fn check_columns_of(model: &Model, plan: &LogicalPlan) -> Result<SchemaRef, Vec<Problem>> {
-    let problem = |message: String| in_sql(model, Mistake::plain(message));
+    let problem = |message: String| in_sql(model, Mistake::of_file(message));
     if plan.schema().fields().is_empty() {
         let message = "it selects no column: name those that the table has";
         return Err(vec![problem(message.to_owned())]);
@@ -143,7 +142,7 @@ fn check_columns_of(model: &Model, plan: &LogicalPlan) -> Result<SchemaRef, Vec<
 }
 
 fn check_plan(session: &Session, model: &Model, plan: &LogicalPlan) -> Found {
-    let wrong = |e| vec![in_sql(model, Mistake::of(&e))];
+    let wrong = |e| vec![in_sql(model, mistake_of(&e))];
     let schema = check_columns_of(model, plan)?;
     let mut problems = check_columns(model, &schema);
     problems.extend(check_strategy(session, model, plan));
@@ -172,12 +171,12 @@ fn check_plan(session: &Session, model: &Model, plan: &LogicalPlan) -> Found {
 
 /// What the expectation `check` over `columns` calls, or what is wrong with it.
 fn check_expectation(session: &Session, check: &str, columns: &DFSchema) -> Result<Calls, Mistake> {
-    let expression = session.expression(check, columns).map_err(|e| Mistake::of(&e))?;
-    let data_type = expression.get_type(columns).map_err(|e| Mistake::of(&e))?;
+    let expression = session.expression(check, columns).map_err(|e| mistake_of(&e))?;
+    let data_type = expression.get_type(columns).map_err(|e| mistake_of(&e))?;
     if data_type != DataType::Boolean {
-        return Err(Mistake::plain(format!("`{check}` is neither true nor false")));
+        return Err(Mistake::of_file(format!("`{check}` is neither true nor false")));
     }
-    let calls = Calls::of_expression(&expression).map_err(|e| Mistake::of(&e))?;
+    let calls = Calls::of_expression(&expression).map_err(|e| mistake_of(&e))?;
     let first = calls.unrepeatable().next().map(unrepeatable);
     first.map_or(Ok(calls), Err)
 }
@@ -185,12 +184,8 @@ fn check_expectation(session: &Session, check: &str, columns: &DFSchema) -> Resu
 /// A table equals its SQL only as long as the SQL means the same tomorrow.
 fn unrepeatable(names: &[String]) -> Mistake {
     let name = names.first().map_or("", String::as_str);
-    Mistake {
-        hint: Some(
-            "take it from the rows, as the time of an event, or ask ad hoc with `sql`".to_owned(),
-        ),
-        ..Mistake::plain(format!("`{name}()` gives something else in every run"))
-    }
+    Mistake::of_file(format!("`{name}()` gives something else in every run"))
+        .hint("take it from the rows, as the time of an event, or ask ad hoc with `sql`")
 }
 
 /// The first line in which a function is called by one of `names`; 0 for none.
@@ -287,66 +282,27 @@ fn check_strategy(session: &Session, model: &Model, plan: &LogicalPlan) -> Optio
 }
 
 fn in_sql(model: &Model, mistake: Mistake) -> Problem {
-    Problem {
-        file: model.file.clone(),
-        line: mistake.line,
-        column: mistake.column,
-        message: mistake.message,
-        hint: mistake.hint,
-    }
+    mistake.in_file(&model.file)
 }
 
-/// What the planner says is wrong with a query, and where.
-#[derive(Debug)]
-pub(super) struct Mistake {
-    pub line: usize,
-    pub column: usize,
-    pub message: String,
-    pub hint: Option<String>,
-}
-
-impl Mistake {
-    fn plain(message: String) -> Self {
-        Self { line: 0, column: 0, message, hint: None }
+/// What the planner says is wrong with a query, with the place and the nearest names read out of
+/// `error`.
+pub(super) fn mistake_of(error: &DataFusionError) -> Mistake {
+    if let DataFusionError::SQL(parser, _) = error.find_root() {
+        return Mistake::of_syntax(parser);
     }
-
-    /// Reads the place and the nearest names out of `error`.
-    pub(super) fn of(error: &DataFusionError) -> Self {
-        let diagnostic = error.diagnostic();
-        let start = diagnostic.and_then(|diagnostic| diagnostic.span).map(|span| span.start);
-        let number = |number: Option<u64>| {
-            number.and_then(|number| usize::try_from(number).ok()).unwrap_or(0)
-        };
-        let mut mistake = Self {
-            line: number(start.map(|start| start.line)),
-            column: number(start.map(|start| start.column)),
-            message: message_of(error),
-            hint: None,
-        };
-        if let DataFusionError::SchemaError(schema, _) = error.find_root()
-            && let SchemaError::FieldNotFound { field, valid_fields } = schema.as_ref()
-        {
-            mistake.message = format!("there is no column `{}`", field.flat_name());
-            let valid: Vec<_> = valid_fields.iter().map(|column| column.name.as_str()).collect();
-            mistake.hint = did_you_mean(&field.name, valid);
-        } else if let DataFusionError::SQL(parser, _) = error.find_root() {
-            if matches!(**parser, ParserError::RecursionLimitExceeded) {
-                mistake.message = "it nests too deep: split it into several queries".to_owned();
-                return mistake;
-            }
-            let text = parser.to_string();
-            let (message, place) = text.split_once(" at Line: ").unwrap_or((&text, ""));
-            let mut numbers =
-                place.split(", Column: ").map(|number| number.trim().parse().unwrap_or(0));
-            mistake.line = numbers.next().unwrap_or(0);
-            mistake.column = numbers.next().unwrap_or(0);
-            mistake.message = format!(
-                "this SQL does not parse: {}",
-                message.trim_start_matches("sql parser error: ")
-            );
-        }
-        mistake
+    let start = error.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| span.start);
+    let number = |number: u64| usize::try_from(number).unwrap_or(0);
+    let (line, column) = start.map_or((0, 0), |start| (number(start.line), number(start.column)));
+    if let DataFusionError::SchemaError(schema, _) = error.find_root()
+        && let SchemaError::FieldNotFound { field, valid_fields } = schema.as_ref()
+    {
+        let message = format!("there is no column `{}`", field.flat_name());
+        let valid: Vec<_> = valid_fields.iter().map(|column| column.name.as_str()).collect();
+        let hint = did_you_mean(&field.name, valid);
+        return Mistake { hint, ..Mistake::at(line, column, message) };
     }
+    Mistake::at(line, column, message_of(error))
 }
 
 /// The planner's words without its prefixes and without what it says to its own developers.

@@ -1,66 +1,39 @@
 //! What went wrong in the engine underneath, told by its cause.
 
 use std::any::Any;
-use std::error::Error as StdError;
-use std::io;
 use std::panic::AssertUnwindSafe;
 
 use datafusion::common::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{FutureExt as _, StreamExt as _};
-use tokio::task::JoinError;
 
 use crate::error::{Error, Kind};
 
 /// What the engine says about a regular expression that is none; it has no type for it.
-const NO_REGEX: [&str; 3] =
-    ["regex parse error", "Regular expression did not compile", "not a regular expression"];
+const NO_REGEX: [&str; 2] = ["Regular expression did not compile", "not a regular expression"];
 
-/// An error of the engine: running out of memory and reading storage are told apart from what is wrong
-/// with the question, and both from what is wrong with the program.
+/// An error of the engine: what the system or a store has said tells its kind, and where they have said
+/// nothing, running out of memory, what is wrong with the data and what is wrong with the question are
+/// told apart.
 pub(crate) fn engine_error(what: &str, source: DataFusionError) -> Error {
-    if causes(&source).any(is_storage) {
-        return Error::storage(what, source);
-    }
-    let panicked = |cause: &(dyn StdError + 'static)| {
-        cause.downcast_ref::<JoinError>().is_some_and(JoinError::is_panic)
-    };
-    if causes(&source).any(panicked) {
-        return Error::new(Kind::Bug, what).because(source);
-    }
-    let root = source.find_root().to_string();
-    if NO_REGEX.iter().any(|said| root.contains(said)) {
-        return Error::new(Kind::Invalid, what).because(source);
-    }
-    match source.find_root() {
-        DataFusionError::ResourcesExhausted(_) => {
-            Error::new(Kind::Unavailable, what).hint("give it more with --memory").because(source)
-        }
-        DataFusionError::ObjectStore(_)
+    let root = source.find_root();
+    let is_exhausted = matches!(root, DataFusionError::ResourcesExhausted(_));
+    let said = root.to_string();
+    let otherwise = match root {
+        _ if NO_REGEX.iter().any(|no_regex| said.contains(no_regex)) => Kind::Invalid,
+        DataFusionError::ResourcesExhausted(_)
+        | DataFusionError::ObjectStore(_)
         | DataFusionError::IoError(_)
         | DataFusionError::ParquetError(_)
-        | DataFusionError::External(_) => Error::storage(what, source),
-        DataFusionError::ExecutionJoin(_) => Error::new(Kind::Stopped, what).because(source),
-        DataFusionError::Internal(_) => Error::new(Kind::Bug, what).because(source),
-        DataFusionError::ArrowError(_, _) | DataFusionError::Execution(_) => {
-            Error::new(Kind::Data, what).because(source)
-        }
-        _ => Error::new(Kind::Invalid, what).because(source),
-    }
-}
-
-/// Whether a disk, a store or we ourselves said what the matter is: such a cause has its own kind. The
-/// engine wraps a full disk, on which it spills, into an error of its format.
-fn is_storage(cause: &(dyn StdError + 'static)) -> bool {
-    cause.is::<Error>() || cause.is::<io::Error>() || cause.is::<object_store::Error>()
-}
-
-/// `error` and what caused it, outermost first.
-fn causes<'a>(
-    error: &'a (dyn StdError + 'static),
-) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error| (**error).source())
+        | DataFusionError::External(_) => Kind::Unavailable,
+        DataFusionError::ExecutionJoin(_) => Kind::Stopped,
+        DataFusionError::Internal(_) => Kind::Bug,
+        DataFusionError::ArrowError(_, _) | DataFusionError::Execution(_) => Kind::Data,
+        _ => Kind::Invalid,
+    };
+    let error = Error::caused(otherwise, what, source);
+    if is_exhausted { error.hint("give it more with --memory") } else { error }
 }
 
 /// The result of `work`, or an error where it panics.
@@ -89,6 +62,7 @@ fn panicked(panic: &(dyn Any + Send)) -> DataFusionError {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::sync::Arc;
 
     use arrow::array::RecordBatch;
@@ -120,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_bad_regular_expression_is_a_mistake_of_the_question() {
-        let regex = regex::Regex::new("(").unwrap_err();
+        let regex = regex::Regex::new(&"(".to_string()).unwrap_err();
         assert_eq!(kind(DataFusionError::External(Box::new(regex))), Kind::Invalid);
         let compute = ArrowError::ComputeError("Regular expression did not compile: (".to_owned());
         assert_eq!(kind(compute.into()), Kind::Invalid);

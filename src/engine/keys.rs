@@ -3,10 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{AsArray as _, BooleanArray, Int64Array, RecordBatch, StringArray};
-use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::array::{Int64Array, RecordBatch};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use arrow::error::ArrowError;
 use datafusion::catalog::TableProvider;
 use datafusion::common::{Column, JoinType, NullEquality, ScalarValue};
 use datafusion::datasource::MemTable;
@@ -33,37 +32,6 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// These keys and, since a text partition column cannot tell an empty text from NULL, for each
-    /// key with one of these in such a column that with the other.
-    ///
-    /// Errors: `Bug` when a column of `partition_by` that is text is not.
-    pub fn with_twins(mut self, partition_by: &[String]) -> Result<Self> {
-        let failed = |e: ArrowError| Error::new(Kind::Bug, "cannot complete keys").because(e);
-        let schema = self.rows.schema();
-        for (index, field) in schema.fields().iter().enumerate() {
-            if *field.data_type() != DataType::Utf8 || !partition_by.contains(field.name()) {
-                continue;
-            }
-            let texts = self.rows.column(index).as_string::<i32>();
-            let is_blank: BooleanArray =
-                texts.iter().map(|text| Some(text.is_none_or(str::is_empty))).collect();
-            if is_blank.true_count() == 0 {
-                continue;
-            }
-            let blank = filter_record_batch(&self.rows, &is_blank).map_err(failed)?;
-            let texts = blank.column(index).as_string::<i32>();
-            let others: StringArray =
-                texts.iter().map(|text| text.is_none().then_some("")).collect();
-            let mut columns = blank.columns().to_vec();
-            if let Some(column) = columns.get_mut(index) {
-                *column = Arc::new(others);
-            }
-            let twins = RecordBatch::try_new(Arc::clone(&schema), columns).map_err(failed)?;
-            self.rows = concat_batches(&schema, [&self.rows, &twins]).map_err(failed)?;
-        }
-        Ok(self)
-    }
-
     /// The rows of `plan`, which are different from each other, as columns of `schema`; None when
     /// they take more memory than a run may hold of them.
     pub async fn collect(

@@ -20,10 +20,10 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::error::{Error, Kind, Result};
 use crate::name::{Layer, TableName, did_you_mean};
-use crate::project::{Channels, check_nesting};
+use crate::project::{Channels, Mistake, check_nesting};
 use crate::runtime::Memory;
 
-use super::check::Mistake;
+use super::check::mistake_of;
 use super::expressions::too_long_constant;
 use super::failure::{caught, caught_rows, engine_error};
 use super::function::Functions;
@@ -260,11 +260,17 @@ impl Session {
     /// An error about a query, with the place in it when that is known.
     fn query_error(&self, sql: &str, error: DataFusionError) -> Error {
         // An error of the catalog is about storage, and has its own kind; so has a panic.
-        if let DataFusionError::External(_) | DataFusionError::ExecutionJoin(_) = error.find_root()
-        {
+        if matches!(
+            error.find_root(),
+            DataFusionError::External(_)
+                | DataFusionError::ExecutionJoin(_)
+                | DataFusionError::ObjectStore(_)
+                | DataFusionError::IoError(_)
+                | DataFusionError::ParquetError(_)
+        ) {
             return engine_error("cannot answer the query", error);
         }
-        let mistake = Mistake::of(&error);
+        let mistake = mistake_of(&error);
         match mistake.message.strip_prefix(&format!("table '{CATALOG}.")) {
             Some(rest) => self.unknown_table(rest.split('\'').next().unwrap_or_default()),
             None => mistaken(sql, mistake),
@@ -298,28 +304,15 @@ fn mistaken(sql: &str, mistake: Mistake) -> Error {
     let mut text = Error::new(Kind::Invalid, format!("cannot plan the query: {}", mistake.message));
     if mistake.line > 0 {
         let line = sql.lines().nth(mistake.line - 1).unwrap_or_default().trim_end();
-        let piece = piece(line, mistake.column);
-        text = text.at("line", mistake.line).at("column", mistake.column).at("text", piece);
+        text = text
+            .at("line", mistake.line)
+            .at("column", mistake.column)
+            .showing(line, mistake.column);
     }
     match mistake.hint {
         Some(hint) => text.hint(hint),
         None => text,
     }
-}
-
-/// What stands around `column` in `line`: the whole of a line that people write, a part of one that a
-/// program wrote.
-fn piece(line: &str, column: usize) -> String {
-    const AROUND: usize = 60;
-    let length = line.chars().count();
-    if length <= 2 * AROUND {
-        return line.to_owned();
-    }
-    let start = column.saturating_sub(AROUND).min(length);
-    let piece: String = line.chars().skip(start).take(2 * AROUND).collect();
-    let before = if start > 0 { "…" } else { "" };
-    let behind = if start + 2 * AROUND < length { "…" } else { "" };
-    format!("{before}{piece}{behind}")
 }
 
 /// Fails, with the place, when `sql` nests deeper than it can be planned.
@@ -339,20 +332,4 @@ async fn apart<T: Send + 'static>(
 ) -> datafusion::common::Result<T> {
     let done = SpawnedTask::spawn(caught(work)).join().await;
     done.map_err(|e| DataFusionError::ExecutionJoin(Box::new(e)))?
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_line_is_shown_around_the_place() {
-        assert_eq!(piece("SELECT ö", 8), "SELECT ö");
-        let long = format!("{}HERE{}", "ä".repeat(500), "b".repeat(500));
-        let shown = piece(&long, 501);
-        assert!(shown.contains("äHEREb") && shown.starts_with('…') && shown.ends_with('…'));
-        assert_eq!(shown.chars().count(), 122);
-        assert_eq!(piece(&long, 5000), "…");
-        assert!(piece(&long, 0).starts_with('ä'));
-    }
 }

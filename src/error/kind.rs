@@ -125,14 +125,14 @@ impl Kind {
 }
 
 /// `error` and all that caused it, outermost first.
-pub(super) fn causes(
-    error: &(dyn StdError + 'static),
-) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+pub(super) fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |cause| cause_of(*cause))
 }
 
 /// What caused `error`. What an [`io::Error`] wraps is a cause of its own, which its `source` leaves out.
-fn cause_of(error: &(dyn StdError + 'static)) -> Option<&(dyn StdError + 'static)> {
+fn cause_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(wrapped) => Some(wrapped as &(dyn StdError + 'static)),
         None => error.source(),

@@ -198,14 +198,14 @@ fn metadata(spec: &TableSpec, id: Option<String>, whole_rows: Option<u64>) -> Re
     from_json(
         spec,
         json!({
-            "id": id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
+            "id": id.unwrap_or_else(crate::runtime::unique_id),
             "name": spec.name.to_string(),
             "description": spec.description,
             "format": {"provider": "parquet", "options": {}},
             "schemaString": schema,
             "partitionColumns": spec.partition_by,
             "configuration": configuration,
-            "createdTime": chrono::Utc::now().timestamp_millis(),
+            "createdTime": crate::runtime::now().timestamp_millis(),
         }),
     )
 }
@@ -220,7 +220,7 @@ fn remove_action(file: &DataFile, data_change: bool) -> Remove {
     Remove {
         path: file.path.to_string(),
         data_change,
-        deletion_timestamp: Some(chrono::Utc::now().timestamp_millis()),
+        deletion_timestamp: Some(crate::runtime::now().timestamp_millis()),
         extended_file_metadata: Some(true),
         partition_values: Some(file.partition.as_ref().clone()),
         size: i64::try_from(file.size).ok(),

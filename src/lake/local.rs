@@ -273,7 +273,7 @@ impl LogPlace {
         fs::create_dir_all(directory).map_err(failed_here)?;
         self.pass(Failpoint::BeforeCommit);
         // Names that end so are invisible to whoever lists the log.
-        let staged = PathBuf::from(format!("{}#{}", target.display(), rand::random::<u64>()));
+        let staged = PathBuf::from(format!("{}#{}", target.display(), crate::runtime::unique_id()));
         let written = File::create_new(&staged).and_then(|mut file| {
             payload.iter().try_for_each(|bytes| file.write_all(bytes))?;
             file.sync_all()

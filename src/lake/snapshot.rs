@@ -74,7 +74,6 @@ impl HistoryEntry {
         let operation = info.get("operation").and_then(Value::as_str);
         Self {
             version: Some(version),
-            whole_rows: whole_rows.and_then(|rows| rows.parse().ok()),
             committed_at: committed_at.and_then(DateTime::from_timestamp_millis),
             operation: operation.map(str::to_owned).unwrap_or_default(),
             notes: info

@@ -9,7 +9,7 @@ use datafusion::common::ScalarValue;
 
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
-use crate::lake::{Change, Lake, Snapshot, Wanted};
+use crate::lake::{Change, CommitMark, Lake, Snapshot, Wanted};
 use crate::name::TableName;
 use crate::runtime::{self, Timestamp};
 
@@ -30,6 +30,8 @@ record! {
         version: u64,
         /// What tells the table from another one that was created in its place.
         table_id: String,
+        /// What tells its commit from another of the same version, if that is there.
+        commit_mark: Option<i64>,
         /// The pipeline that published the epoch.
         pipeline: String,
         /// The run that did.
@@ -55,12 +57,15 @@ pub struct Published {
     pub version: u64,
     /// What tells the table from another one that was created in its place.
     pub table_id: String,
+    /// What tells its commit from another of the same version, if that is there.
+    pub commit_mark: Option<i64>,
 }
 
 impl Published {
     /// The state that `snapshot` is.
-    pub fn of(snapshot: &Snapshot) -> Self {
-        Self { version: snapshot.version(), table_id: snapshot.id() }
+    pub async fn of(snapshot: &Snapshot) -> Result<Self> {
+        let mark = snapshot.commit_mark().await?.map(CommitMark::as_position);
+        Ok(Self { version: snapshot.version(), table_id: snapshot.id(), commit_mark: mark })
     }
 }
 
@@ -89,7 +94,8 @@ impl Epoch {
             return Err(missing(newest));
         }
         let state = |row: EpochRow| {
-            (row.table_name, Published { version: row.version, table_id: row.table_id })
+            let EpochRow { version, table_id, commit_mark, .. } = row;
+            (row.table_name, Published { version, table_id, commit_mark })
         };
         let number = u64::try_from(wanted).unwrap_or(0);
         Ok(Self { number, tables: rows.into_iter().map(state).collect() })
@@ -105,6 +111,7 @@ impl Epoch {
             table_name: table.clone(),
             version: state.version,
             table_id: state.table_id.clone(),
+            commit_mark: state.commit_mark,
             pipeline: pipeline.to_owned(),
             run_id: run_id.to_owned(),
             published_at,

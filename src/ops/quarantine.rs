@@ -266,7 +266,12 @@ impl Place<'_> {
         }
         let kept = values.without(&session, rows_of(&session, base, &files)?, &columns)?;
         let kept = session.physical(&in_order(&session, kept, self.spec)?).await?;
-        let to = Destination { lake: self.lake, spec: self.spec, cores: self.engine.cores() };
+        let to = Destination {
+            lake: self.lake,
+            spec: self.spec,
+            base: Some(base),
+            cores: self.engine.cores(),
+        };
         let rows = Rows { kept: Some(kept), ..Rows::default() };
         let outcome = write(to, &session, rows, None).await?;
         Ok(Rewritten { files, written: outcome.written })

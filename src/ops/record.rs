@@ -72,7 +72,7 @@ impl<T: Value> Cell for Option<T> {
         self.as_ref()
     }
 
-    fn of_value(value: Option<T>) -> Option<Self> {
+    fn of_value(value: Self) -> Option<Self> {
         Some(value)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::engine::Engine;
-use crate::lake::{Lake, TableSpec};
+use crate::lake::{Lake, Snapshot, TableSpec};
 use crate::rewrite::Destination;
 use crate::runtime::{Memory, Stop, Timestamp};
 
@@ -31,8 +31,14 @@ pub(super) struct Context {
 
 impl Context {
     /// The table of `spec` as a place for rows.
-    pub(super) fn destination<'a>(&'a self, spec: &'a TableSpec) -> Destination<'a> {
-        Destination { lake: &self.lake, spec, cores: self.engine.cores() }
+    /// `base` is the state that rows are added to or replaced in, if the table is not written as a
+    /// whole.
+    pub(super) fn destination<'a>(
+        &'a self,
+        spec: &'a TableSpec,
+        base: Option<&'a Snapshot>,
+    ) -> Destination<'a> {
+        Destination { lake: &self.lake, spec, base, cores: self.engine.cores() }
     }
 
     /// The run in records: its id and its instant.

@@ -16,6 +16,8 @@ pub struct Options {
     pub select: Vec<String>,
     /// Which models are computed anew from everything.
     pub refresh: Refresh,
+    /// Bronze tables in which rows that another program wrote are taken over.
+    pub accept_foreign: Vec<TableName>,
 }
 
 /// Which models are computed anew even though they could be brought up to date.

@@ -97,6 +97,12 @@ pub struct SourceReport {
     pub rows_rescued: u64,
     /// Records that are in `ops.quarantine` now.
     pub records_quarantined: u64,
+    /// Those of them that could not be cut into records and may be more than one each.
+    pub pieces_uncut: u64,
+    /// Their bytes.
+    pub bytes_uncut: u64,
+    /// What was not read, or not to its end, and why.
+    pub warnings: Vec<String>,
     /// The files that were written.
     pub files_written: u64,
     /// Their bytes.

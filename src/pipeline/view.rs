@@ -41,6 +41,14 @@ impl View {
         self.own.contains(table)
     }
 
+    /// The version of the table of `snapshot` that was published when the run began.
+    pub(super) fn published_version(&self, snapshot: &Snapshot) -> Option<u64> {
+        let published = self.epoch.tables.get(snapshot.name())?;
+        let is_same = published.table_id == snapshot.id();
+        let version = published.version;
+        (is_same && version <= snapshot.version()).then_some(version)
+    }
+
     /// The state of `table` for whoever reads it in this run: as this run left it; a table of
     /// another pipeline as its newest epoch has it; otherwise the newest. None when there is no such
     /// table yet.

@@ -28,7 +28,7 @@ pub enum NewRows {
 
 /// Into how many files rows go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Layout {
+pub enum Distribution {
     /// Into one file for each partition of the table; without partitions one for each core, or one
     /// alone for a Gold table, which BI tools load best in few files.
     #[default]
@@ -44,12 +44,12 @@ pub(super) fn of_plan(
     spec: &TableSpec,
     session: &Session,
     plan: Arc<dyn ExecutionPlan>,
-    layout: Layout,
+    distribution: Distribution,
     cores: usize,
 ) -> Result<Vec<SendableRecordBatchStream>> {
-    let plan = match layout {
-        Layout::PerCore => plan,
-        _ => partitioned(spec, plan, layout, cores)?,
+    let plan = match distribution {
+        Distribution::PerCore => plan,
+        _ => partitioned(spec, plan, distribution, cores)?,
     };
     let count = plan.output_partitioning().partition_count();
     (0..count).map(|part| session.execute(&plan, part)).collect()
@@ -66,7 +66,7 @@ pub(super) fn of_parts(
     let shares = std::iter::from_fn(|| Some(parts.by_ref().take(share).collect::<Vec<_>>()));
     let shares = shares.take_while(|share| !share.is_empty());
     let streams = shares.filter_map(Session::execute_in_turn).collect();
-    match is_one_file(spec, Layout::ByPartition) {
+    match is_one_file(spec, Distribution::ByPartition) {
         true => merged(streams).into_iter().collect(),
         false => streams,
     }
@@ -82,7 +82,7 @@ pub(super) fn of_rounds(
 ) -> Result<Vec<SendableRecordBatchStream>> {
     let mut plans = Vec::with_capacity(rounds.len());
     for (session, plan) in rounds {
-        plans.push((session, partitioned(spec, plan, Layout::ByPartition, cores)?));
+        plans.push((session, partitioned(spec, plan, Distribution::ByPartition, cores)?));
     }
     let count = |(_, plan): &(Session, Arc<dyn ExecutionPlan>)| {
         plan.output_partitioning().partition_count()
@@ -115,7 +115,7 @@ fn of_rounds_part(
 fn partitioned(
     spec: &TableSpec,
     plan: Arc<dyn ExecutionPlan>,
-    layout: Layout,
+    distribution: Distribution,
     cores: usize,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     if plan.output_partitioning().partition_count() == 1 && spec.partition_by.is_empty() {
@@ -130,14 +130,14 @@ fn partitioned(
         let partitioning = Partitioning::Hash(columns, cores);
         return Ok(Arc::new(RepartitionExec::try_new(plan, partitioning).map_err(failed)?));
     }
-    if is_one_file(spec, layout) {
+    if is_one_file(spec, distribution) {
         return Ok(Arc::new(CoalescePartitionsExec::new(plan)));
     }
     Ok(plan)
 }
 
-fn is_one_file(spec: &TableSpec, layout: Layout) -> bool {
-    let is_small = spec.name.layer() == Layer::Gold || layout == Layout::Fewest;
+fn is_one_file(spec: &TableSpec, distribution: Distribution) -> bool {
+    let is_small = spec.name.layer() == Layer::Gold || distribution == Distribution::Fewest;
     spec.partition_by.is_empty() && is_small
 }
 

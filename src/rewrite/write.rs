@@ -13,9 +13,9 @@ use tokio::task::JoinSet;
 
 use crate::engine::{Session, engine_error};
 use crate::error::{Error, Kind, Result};
-use crate::lake::{Lake, Sink, TableSpec, Written, encoded, to_stored};
+use crate::lake::{Lake, Sink, Snapshot, TableSpec, Written, encoded, to_stored};
 
-use super::streams::{Layout, NewRows, of_parts, of_plan, of_rounds};
+use super::streams::{Distribution, NewRows, of_parts, of_plan, of_rounds};
 
 /// Where rows go.
 #[derive(Clone, Copy)]
@@ -24,6 +24,8 @@ pub struct Destination<'a> {
     pub lake: &'a Lake,
     /// The table.
     pub spec: &'a TableSpec,
+    /// The state that rows are added to or replaced in; None when the table is written as a whole.
+    pub base: Option<&'a Snapshot>,
     /// How many cores there are.
     pub cores: usize,
 }
@@ -37,8 +39,10 @@ pub struct Rows {
     pub kept: Option<Arc<dyn ExecutionPlan>>,
     /// How many new rows were looked at; grows while they are written.
     pub seen: Arc<AtomicU64>,
+    /// About how many rows there will be.
+    pub expected: u64,
     /// Into how many files new rows go.
-    pub layout: Layout,
+    pub distribution: Distribution,
 }
 
 /// Decides which new rows of a table are written.
@@ -67,25 +71,28 @@ pub async fn write(
     rows: Rows,
     gate: Option<Arc<dyn Gate>>,
 ) -> Result<Outcome> {
-    let Destination { lake, spec, cores } = to;
+    let Destination { lake, spec, base, cores } = to;
     let new = match rows.new {
-        Some(NewRows::Plan(plan)) => of_plan(spec, session, plan, rows.layout, cores)?,
+        Some(NewRows::Plan(plan)) => of_plan(spec, session, plan, rows.distribution, cores)?,
         Some(NewRows::Parts(parts)) => of_parts(spec, parts, cores),
         Some(NewRows::Rounds(rounds)) => of_rounds(spec, rounds, cores)?,
         None => Vec::new(),
     };
     // Rows that stay are never spread: that would make more files of them at each build.
-    let layout = if rows.layout == Layout::PerCore { Layout::ByPartition } else { rows.layout };
+    let distribution = match rows.distribution {
+        Distribution::PerCore => Distribution::ByPartition,
+        other => other,
+    };
     let kept = match rows.kept {
-        Some(plan) => of_plan(spec, session, plan, layout, cores)?,
+        Some(plan) => of_plan(spec, session, plan, distribution, cores)?,
         None => Vec::new(),
     };
     let (mut new, mut kept) = (new.into_iter(), kept.into_iter());
+    let layout = lake.layout(spec, base, rows.expected);
     let mut writers = JoinSet::new();
     for _ in 0..new.len().max(kept.len()) {
         let writer = Writer {
-            sink: lake.sink(spec)?,
-            spec: spec.clone(),
+            sink: layout.sink()?,
             schema: encoded(&spec.schema, &spec.partition_by),
             gate: gate.clone(),
             seen: Arc::clone(&rows.seen),
@@ -101,13 +108,13 @@ pub async fn write(
         outcome.written.merge(part.written);
         outcome.kept += part.kept;
     }
+    outcome.written.merge(layout.finish().await?);
     Ok(outcome)
 }
 
 /// One core's part of a table.
 struct Writer {
     sink: Sink,
-    spec: TableSpec,
     schema: SchemaRef,
     gate: Option<Arc<dyn Gate>>,
     seen: Arc<AtomicU64>,
@@ -159,6 +166,6 @@ impl Writer {
     }
 
     fn stored(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        to_stored(batch, &self.schema, &self.spec.partition_by)
+        to_stored(batch, &self.schema, &[])
     }
 }

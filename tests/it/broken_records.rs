@@ -99,7 +99,7 @@ fn broken(layout: &Layout) -> Vec<(&'static str, Vec<u8>)> {
         ("cut off in a key", through("\"eve")),
         ("cut off behind a colon", through("\"events\"") + ":"),
         ("cut off behind an item", events.clone() + "\"events\":[{\"event_type\":\"x\"}"),
-        ("cut off behind a comma", events.clone() + "\"events\":[{\"event_type\":\"x\"},"),
+        ("cut off behind a comma", events + "\"events\":[{\"event_type\":\"x\"},"),
         ("no closing brace", whole.trim_end_matches('}').trim_end().to_owned()),
         ("no first brace", whole[1..].trim_start().to_owned()),
         ("no closing quote", with("Safari\"", "Safari")),

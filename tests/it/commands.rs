@@ -75,7 +75,7 @@ fn a_table_can_be_read_as_it_was() {
     let version =
         bench.versions().into_iter().find(|(table, _)| table == "silver.sessions").unwrap().1;
     std::thread::sleep(std::time::Duration::from_millis(5));
-    let then = chrono::Utc::now();
+    let then = clickwatch::runtime::now();
     std::thread::sleep(std::time::Duration::from_millis(5));
     bench.land("b.json", session(100).to_string());
     bench.run();

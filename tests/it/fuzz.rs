@@ -100,7 +100,7 @@ fn finish(command: &mut Command) -> Result<(Option<i32>, String, String), String
 fn fuzz(round: impl Fn(u64) -> Outcome) {
     let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let (only, seconds) = (number("CLICKWATCH_FUZZ_SEED"), number("CLICKWATCH_FUZZ"));
-    let other = || chrono::Utc::now().timestamp_micros().unsigned_abs();
+    let other = || clickwatch::runtime::now().timestamp_micros().unsigned_abs();
     let first = only.unwrap_or_else(|| if seconds.is_some() { other() } else { 0 });
     let until = Instant::now() + Duration::from_secs(seconds.unwrap_or(SECONDS));
     for seed in first.. {

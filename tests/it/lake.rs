@@ -38,7 +38,7 @@ impl Settings {
         let seed = text("CLICKWATCH_TORTURE_SEED").map(|seed| seed.parse().unwrap());
         Self {
             all: text("CLICKWATCH_TORTURE").as_deref() == Some("all"),
-            seed: seed.unwrap_or_else(|| chrono::Utc::now().timestamp().unsigned_abs()),
+            seed: seed.unwrap_or_else(|| clickwatch::runtime::now().timestamp().unsigned_abs()),
             directory: text("CLICKWATCH_TORTURE_DIR")
                 .map_or_else(std::env::temp_dir, PathBuf::from),
         }

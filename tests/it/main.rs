@@ -22,10 +22,10 @@ mod incremental;
 mod lake;
 mod layers;
 mod layouts;
+mod limits;
 #[cfg(unix)]
 mod logs;
 mod many_days;
-mod limits;
 mod mistakes;
 mod models;
 mod mutants;

@@ -93,7 +93,6 @@ impl Models {
             start: 0,
             bytes: records.as_bytes().to_vec(),
             records: Records::Lines,
-            openings: Arc::default(),
         });
         if let Some(broken) = decoder.take_quarantined().first() {
             return Err(Refused(format!("this is no record: {}", broken.reason)));

@@ -30,6 +30,7 @@ use crate::rewrite::{NewRows, Outcome, Rows, write};
 
 use super::check::{Expectations, Gate, failed_expectation};
 use super::context::Context;
+use super::foreign::SETTLES;
 use super::view::View;
 use super::{ExpectationReport, Refresh, Step, TableReport};
 
@@ -39,7 +40,7 @@ use replacement::replacement;
 
 pub(super) use new_rows::newest_model_rows;
 pub(super) use plan::{Action, BuildPlan, plan_build};
-pub(super) use target::{Target, offset_id, spec_of, version_of};
+pub(super) use target::{Target, mark_id, offset_id, spec_of, version_of};
 pub(super) use working_set::WorkingSet;
 
 /// What building works with. A clone is the same.
@@ -191,14 +192,17 @@ async fn compute(
         Some(kept) => Some(session.physical(kept).await?),
         None => None,
     };
-    let layout = new_rows::layout(&run.engine, target, &set)?;
-    let rows = Rows { new: Some(new), kept, seen: Arc::clone(&seen), layout };
+    let distribution = new_rows::distribution(&run.engine, target, &set)?;
+    let expected = set.rows_read;
+    let rows = Rows { new: Some(new), kept, seen: Arc::clone(&seen), expected, distribution };
     let TableSpec { schema, partition_by, .. } = &target.spec;
     let stored = encoded(schema, partition_by);
     let expectations = Arc::new(Expectations::new(&session, model, &stored)?);
     let mut quarantine = Quarantine::open(&run.lake, &run.engine, &model.table, run.stamp())?;
     let (gate, rejected) = Gate::new(&expectations);
-    let writing = write(run.destination(&target.spec), &session, rows, Some(gate));
+    let is_whole = matches!(replaced.removal, Removal::Everything);
+    let base = target.base.as_ref().filter(|_| !is_whole);
+    let writing = write(run.destination(&target.spec, base), &session, rows, Some(gate));
     let outcome = tokio::try_join!(writing, add_all(&mut quarantine, rejected));
     built.expectations = expectations.report(model);
     let (outcome, ()) = outcome?;
@@ -239,11 +243,15 @@ async fn commit(
     let Computed { set, removal, outcome, quarantine, mut report } = computed;
     rejects::commit(context, quarantine, target, &set).await?;
     let written = outcome.written.rows;
+    let mut notes = notes(&context.run, &report);
+    if matches!(removal, Removal::Everything) {
+        notes.push((SETTLES, true.into()));
+    }
     let change = Change {
         adds: outcome.written.adds,
         removal,
         positions: target.offsets(),
-        notes: notes(&context.run, &report),
+        notes,
         ..Change::default()
     };
     let base = target.base.as_ref();

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::lake::Snapshot;
 use crate::name::{Layer, TableName};
 use crate::project::Strategy;
-use crate::rewrite::{Layout, NewRows};
+use crate::rewrite::{Distribution, NewRows};
 
 use super::BuildContext;
 use super::parts::{Parts, cut};
@@ -58,12 +58,16 @@ pub(super) async fn new_rows(
 
 /// Into how many files the rows go: each core writes what it computed where there are fewer
 /// partitions than cores, and enough rows for a file from each core.
-pub(super) fn layout(engine: &Engine, target: &Target, set: &WorkingSet) -> Result<Layout> {
+pub(super) fn distribution(
+    engine: &Engine,
+    target: &Target,
+    set: &WorkingSet,
+) -> Result<Distribution> {
     let cores = engine.cores();
     let own = &target.spec.partition_by;
     let may_be = !own.is_empty() && target.spec.name.layer() != Layer::Gold;
     if !may_be || set.rows_read < ROWS_PER_FILE * cores as u64 {
-        return Ok(Layout::ByPartition);
+        return Ok(Distribution::ByPartition);
     }
     let partitions = match &set.keys {
         Some(keys) => {
@@ -77,7 +81,7 @@ pub(super) fn layout(engine: &Engine, target: &Target, set: &WorkingSet) -> Resu
         }
     };
     let are_few = partitions.is_some_and(|partitions: usize| partitions < cores);
-    Ok(if are_few { Layout::PerCore } else { Layout::ByPartition })
+    Ok(if are_few { Distribution::PerCore } else { Distribution::ByPartition })
 }
 
 /// The model planned over each of `parts`, each for one core.

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 
 use crate::engine::{Dependency, KeyMapping, LINEAGE, dependencies, passed_on};
 use crate::error::{Error, Kind, Result};
-use crate::lake::{At, Changes, Snapshot, extent};
+use crate::lake::{At, Changes, CommitMark, Snapshot, extent};
 use crate::name::{Layer, TableName};
+use crate::pipeline::foreign;
 use crate::project::{Model, Strategy};
 
-use super::target::{Target, fingerprint, spec_of, version_of};
+use super::target::{Target, fingerprint, mark_id, spec_of, version_of};
 use super::{BuildContext, rejects};
 
 /// How one table is brought up to date.
@@ -75,15 +76,31 @@ pub(in crate::pipeline) async fn plan_build(
     }
     let base = context.run.lake.snapshot(&model.table).await?;
     let spec = spec_of(model, &context.checked)?;
-    let target = Target { model: model.clone(), spec, upstream, base };
-    let action = match reason_to_rebuild(context, &target) {
-        Some(reason) => Action::Full { reason },
-        None => match changes(context, &target).await? {
-            Ok(changed) => incremental(context, &target, changed).await?,
-            Err(reason) => Action::Full { reason },
-        },
+    for state in upstream.iter().filter(|state| context.view.owns(state.name())) {
+        foreign::check(&context.view, state).await?;
+    }
+    let marks = marks_of(&upstream).await?;
+    let target = Target { model: model.clone(), spec, upstream, marks, base };
+    if let Some(reason) = reason_to_rebuild(context, &target) {
+        return Ok(BuildPlan { target, action: Action::Full { reason } });
+    }
+    if let Some(base) = &target.base {
+        foreign::check(&context.view, base).await?;
+    }
+    let action = match changes(context, &target).await? {
+        Ok(changed) => incremental(context, &target, changed).await?,
+        Err(reason) => Action::Full { reason },
     };
     Ok(BuildPlan { target, action })
+}
+
+/// What tells the present commit of each table from another of the same version.
+async fn marks_of(upstream: &[Snapshot]) -> Result<Vec<Option<CommitMark>>> {
+    let mut marks = Vec::with_capacity(upstream.len());
+    for state in upstream {
+        marks.push(state.commit_mark().await?);
+    }
+    Ok(marks)
 }
 
 /// Why the table is computed anew whatever happened upstream, if it is.
@@ -91,6 +108,9 @@ fn reason_to_rebuild(context: &BuildContext, target: &Target) -> Option<String> 
     let Some(base) = &target.base else { return Some("there was no such table".into()) };
     if base.fingerprint().as_deref() != Some(target.spec.fingerprint.as_str()) {
         return Some("the model was changed".into());
+    }
+    if base.has_outgrown_layout() {
+        return Some("its partitions have grown large enough for files of their own".into());
     }
     context.refresh.reason(&target.model.table).map(str::to_owned)
 }
@@ -104,17 +124,27 @@ async fn changes(
     let mut changed = Vec::new();
     let before = target.offsets_before().await?;
     for ((index, upstream), before) in target.upstream.iter().enumerate().zip(before) {
-        match before {
-            None => return Ok(Err(format!("{} was not read before", upstream.name()))),
-            Some(before) if before == version_of(upstream) => {}
-            Some(before) => {
-                check_not_behind(context, upstream, before).await?;
-                let before = u64::try_from(before).unwrap_or_default();
-                match upstream.changes_since(before).await? {
-                    Ok(changes) => changed.push((index, changes)),
-                    Err(reason) => return Ok(Err(reason)),
-                }
-            }
+        let Some(before) = before else {
+            return Ok(Err(format!("{} was not read before", upstream.name())));
+        };
+        if before > version_of(upstream) {
+            check_not_behind(context, upstream, before).await?;
+        } else if is_other_history(target, index, before).await? {
+            let table = upstream.name();
+            return Ok(Err(format!("{table} is not what it was at version {before}")));
+        }
+        if before == version_of(upstream) {
+            continue;
+        }
+        let before = u64::try_from(before).unwrap_or_default();
+        // Rows that did not come with a batch may be older than rows that are there already.
+        let is_bronze = upstream.name().layer() == Layer::Bronze;
+        if is_bronze && !upstream.foreign_since(before).await?.is_empty() {
+            return Ok(Err(format!("another program wrote to {}", upstream.name())));
+        }
+        match upstream.changes_since(before).await? {
+            Ok(changes) => changed.push((index, changes)),
+            Err(reason) => return Ok(Err(reason)),
         }
     }
     // What was only rearranged changes nothing.
@@ -122,11 +152,23 @@ async fn changes(
     Ok(Ok(changed))
 }
 
+/// Whether the version `before` of an upstream table is another commit than when it was read: the table
+/// was restored from a backup, say, and has come to that version a second time.
+async fn is_other_history(target: &Target, index: usize, before: i64) -> Result<bool> {
+    let (Some(base), Some(upstream)) = (&target.base, target.upstream.get(index)) else {
+        return Ok(false);
+    };
+    let Some(read) = base.position_of(&mark_id(upstream)).await? else { return Ok(false) };
+    let now = match before == version_of(upstream) {
+        true => target.marks.get(index).copied().flatten(),
+        false => upstream.mark_of(u64::try_from(before).unwrap_or_default()).await?,
+    };
+    // A commit that is cleaned up tells nothing any more.
+    Ok(now.is_some_and(|mark| mark.as_position() != read))
+}
+
 /// A table that was built from a newer state than this run sees belongs to another run.
 async fn check_not_behind(context: &BuildContext, upstream: &Snapshot, before: i64) -> Result<()> {
-    if before <= version_of(upstream) {
-        return Ok(());
-    }
     let newest = context.run.lake.require(upstream.name(), At::Latest).await?;
     match version_of(&newest) >= before {
         true => Err(Error::new(Kind::Conflict, "another run has built it from newer rows")

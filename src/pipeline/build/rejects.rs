@@ -74,7 +74,7 @@ pub(super) async fn has_orphaned(context: &Context, target: &Target) -> Result<b
     }
     let Some(base) = quarantine_of(&context.lake).await? else { return Ok(false) };
     let Some(table) = &target.base else { return Ok(false) };
-    for (quarantined, built) in target.rejects_offsets().iter().zip(target.offsets()) {
+    for (quarantined, built) in target.rejects_offsets().iter().zip(target.versions()) {
         let before = table.position_of(&built.0).await?;
         if base.position_of(&quarantined.0).await?.is_some_and(|ahead| Some(ahead) > before) {
             return Ok(true);

@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 
 use crate::engine::Checked;
 use crate::error::{Error, Kind, Result};
-use crate::lake::{Snapshot, TableSpec};
+use crate::lake::{CommitMark, Snapshot, TableSpec};
 use crate::name::TableName;
 use crate::pipeline::TableReport;
 use crate::project::Model;
@@ -20,6 +20,8 @@ pub(in crate::pipeline) struct Target {
     pub spec: TableSpec,
     /// The tables that it reads, in the order of [`Model::reads`].
     pub upstream: Vec<Snapshot>,
+    /// For each of them what tells its commit from another of the same version, if that is there.
+    pub marks: Vec<Option<CommitMark>>,
     /// Its table as it is.
     pub base: Option<Snapshot>,
 }
@@ -36,10 +38,19 @@ impl Target {
         upstream.map(|one| (one.name().clone(), Arc::clone(one.schema()))).collect()
     }
 
-    /// How far each upstream table is read with this build, as it is committed with it.
-    pub(super) fn offsets(&self) -> Vec<(String, i64)> {
+    /// How far each upstream table is read with this build.
+    pub(super) fn versions(&self) -> Vec<(String, i64)> {
         let upstream = self.upstream.iter();
         upstream.map(|one| (offset_id(one), version_of(one))).collect()
+    }
+
+    /// The same as it is committed with the build, with what identifies the commits that were read.
+    pub(super) fn offsets(&self) -> Vec<(String, i64)> {
+        let mut offsets = self.versions();
+        let marks = self.upstream.iter().zip(&self.marks);
+        offsets
+            .extend(marks.filter_map(|(one, mark)| Some((mark_id(one), (*mark)?.as_position()))));
+        offsets
     }
 
     /// How far each upstream table was read with the build before.
@@ -54,10 +65,10 @@ impl Target {
         Ok(offsets)
     }
 
-    /// [`Self::offsets`] for the rows that are rejected with it, which are committed before it.
+    /// [`Self::versions`] for the rows that are rejected with it, which are committed before it.
     pub(super) fn rejects_offsets(&self) -> Vec<(String, i64)> {
-        let offsets = self.offsets().into_iter();
-        offsets.map(|(id, version)| (format!("{}/{id}", self.model.table), version)).collect()
+        let versions = self.versions().into_iter();
+        versions.map(|(id, version)| (format!("{}/{id}", self.model.table), version)).collect()
     }
 
     /// The report when nothing is done, for the reason given.
@@ -104,13 +115,18 @@ pub(in crate::pipeline) fn offset_id(upstream: &Snapshot) -> String {
     format!("upstream/{}/{}", upstream.name(), upstream.id())
 }
 
+/// Under which name it remembers which commit of `upstream` it has read.
+pub(in crate::pipeline) fn mark_id(upstream: &Snapshot) -> String {
+    format!("upstream-commit/{}/{}", upstream.name(), upstream.id())
+}
+
 /// The version as an offset.
 pub(in crate::pipeline) fn version_of(snapshot: &Snapshot) -> i64 {
     i64::try_from(snapshot.version()).unwrap_or(i64::MAX)
 }
 
 /// Changes when the model means something else than before: comments and layout do not count.
-pub(super) fn fingerprint(model: &Model, schema: &SchemaRef, _checked: &Checked) -> String {
+pub(super) fn fingerprint(model: &Model, schema: &SchemaRef, checked: &Checked) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut part = |text: &str| {
         hasher.update(&(text.len() as u64).to_le_bytes());
@@ -131,5 +147,7 @@ pub(super) fn fingerprint(model: &Model, schema: &SchemaRef, _checked: &Checked)
         part(field.name());
         part(&field.data_type().to_string());
     }
+    // What functions and the engine make of the SQL may change with the program.
+    part(checked.semantics.get(&model.table).map_or("", String::as_str));
     hasher.finalize().to_hex().to_string()
 }

@@ -7,7 +7,7 @@
 //! built. Only partitions in which the two differ are written. What the table holds needs not be read
 //! for that: it is what the model gave for the rows as they were.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
@@ -24,7 +24,7 @@ use crate::engine::{
 use crate::error::{Error, Kind, Result};
 use crate::lake::{Changes, DataFile, Snapshot, encoded, to_stored};
 use crate::name::TableName;
-use crate::pipeline::check::{Total, add_to_totals, rows_of_parts};
+use crate::pipeline::check::{Total, add_to_totals, all_expectations, rows_of_parts};
 use crate::project::{Expectation, Outcome, Strategy};
 
 use super::target::Target;
@@ -128,11 +128,13 @@ fn files_of(
     columns: &[String],
 ) -> Result<Option<(Vec<DataFile>, Vec<DataFile>)>> {
     let all = upstream.files()?;
-    if !changes.added.iter().all(|came| all.iter().any(|file| file.is(came))) {
+    let names: HashSet<&str> = all.iter().map(DataFile::name).collect();
+    let added: HashSet<&str> = changes.added.iter().map(DataFile::name).collect();
+    if !added.is_subset(&names) {
         return Ok(None);
     }
     let files = upstream.files_where(&keys.wanted(columns, &upstream.partition_by())?)?;
-    let came = |file: &DataFile| changes.added.iter().any(|one| one.is(file));
+    let came = |file: &DataFile| added.contains(file.name());
     let (came, stayed) = files.into_iter().partition(came);
     Ok(Some((stayed, came)))
 }
@@ -184,7 +186,7 @@ async fn totals(
     let mut stream = session.execute_all(session.physical(&plan).await?)?;
     let mut totals = BTreeMap::new();
     while let Some(batch) = stream.try_next().await.map_err(|e| engine_error(what, e))? {
-        let batch = to_stored(&batch, &schema, own)?;
+        let batch = to_stored(&batch, &schema, &[])?;
         add_to_totals(&mut totals, &batch, own).map_err(failed)?;
         if let Some(rows) = &mut held
             && !rows.push(&batch).map_err(failed)?
@@ -214,8 +216,9 @@ fn may_stay(target: &Target) -> bool {
     };
     // Rejected rows in quarantine are replaced by key: all of a key have to be evaluated again.
     let rejects = |one: &Expectation| one.otherwise == Outcome::Quarantine;
+    let expectations = all_expectations(model, &target.spec.schema);
     model.strategy == Strategy::Recompute
-        && !model.expectations.iter().any(rejects)
+        && !expectations.iter().any(rejects)
         && !model.partition_by.is_empty()
         && model.partition_by.iter().all(|column| !model.by.contains(column) && is_spelled(column))
 }

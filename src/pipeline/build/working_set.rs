@@ -8,8 +8,7 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::catalog::{CatalogProvider, TableProvider};
 use datafusion::common::DataFusionError;
 use datafusion::datasource::ViewTable;
-use datafusion::functions::expr_fn::nullif;
-use datafusion::logical_expr::{Expr, LogicalPlan, cast, ident, lit};
+use datafusion::logical_expr::{Expr, LogicalPlan, cast, ident};
 use datafusion::prelude::DataFrame;
 
 use crate::engine::{Keys, Session, Tables, engine_error};
@@ -141,10 +140,6 @@ pub(in crate::pipeline) async fn model_rows(
                 differs = true;
                 column = cast(column, stored.data_type().clone());
             }
-            if is_text && target.spec.partition_by.contains(name) {
-                differs = true;
-                column = nullif(column, lit(""));
-            }
         }
         column.alias(name)
     });
@@ -169,8 +164,7 @@ pub(super) async fn keys_of(
     target: &Target,
     plan: &LogicalPlan,
 ) -> Result<Option<Keys>> {
-    let keys = Keys::collect(session, plan, &key_schema(target)).await?;
-    keys.map(|keys| keys.with_twins(&target.spec.partition_by)).transpose()
+    Keys::collect(session, plan, &key_schema(target)).await
 }
 
 /// The key columns as the table of the model stores them.

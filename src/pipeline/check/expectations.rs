@@ -53,13 +53,12 @@ impl Expectations {
         let df_schema = DFSchema::try_from(Arc::clone(schema)).map_err(|e| {
             engine_error("cannot plan the expectations", e).at("table", &model.table)
         })?;
-        let all = model
-            .expectations
-            .iter()
+        let all = all_expectations(model, schema)
+            .into_iter()
             .map(|expectation| {
                 Ok(Evaluated {
-                    expectation: expectation.clone(),
                     predicate: session.predicate(&expectation.check, &df_schema)?,
+                    expectation,
                     passed: AtomicU64::new(0),
                     failed: AtomicU64::new(0),
                     unknown: AtomicU64::new(0),
@@ -168,6 +167,25 @@ impl rewrite::Gate for Gate {
         }
         Ok(evaluation.kept)
     }
+}
+
+/// The expectations of `model`, and one for each partition column of text: an empty text there would
+/// be read as NULL by everyone who reads Delta, so rows with one go to quarantine.
+pub(in crate::pipeline) fn all_expectations(model: &Model, schema: &SchemaRef) -> Vec<Expectation> {
+    let is_text = |column: &&String| {
+        let field = schema.field_with_name(column);
+        field.is_ok_and(|field| matches!(field.data_type(), DataType::Utf8 | DataType::Utf8View))
+    };
+    let texts = model.partition_by.iter().filter(is_text).map(|column| {
+        let quoted = column.replace('"', "\"\"");
+        Expectation {
+            name: format!("{column}_is_not_empty"),
+            check: format!("\"{quoted}\" IS NULL OR \"{quoted}\" <> ''"),
+            otherwise: Outcome::Quarantine,
+            declared_at: model.declared_at.clone(),
+        }
+    });
+    model.expectations.iter().cloned().chain(texts).collect()
 }
 
 /// The error of a run whose expectations say that it must not go on.

@@ -9,7 +9,7 @@ use crate::pipeline::context::{Context, milliseconds};
 use crate::pipeline::view::overtaken;
 use crate::pipeline::{SourceReport, Step};
 use crate::project::Source;
-use crate::source::{InputFile, Lineage, feed};
+use crate::source::{InputFile, Lineage, Note, feed};
 
 use super::decode::decode_all;
 use super::{bronze_spec, check_evolution, nothing_new};
@@ -45,7 +45,8 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     let files = batch.files.len() as u64;
     let total_bytes = batch.files.iter().map(|file| file.bytes).sum();
     let threads = context.engine.cores();
-    let feed = feed(batch.files.clone(), threads, context.memory.for_ingest(), &context.stop);
+    let (inputs, memory) = (batch.files.clone(), context.memory.for_ingest());
+    let feed = feed(inputs, &source.columns, threads, memory, &context.stop);
     context.progress.begin(Step::Ingest {
         table: source.table.clone(),
         total_bytes,
@@ -66,6 +67,9 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
         rows_landed: landed.written.rows,
         rows_rescued: landed.rescued,
         records_quarantined: rejected,
+        pieces_uncut: landed.pieces_uncut,
+        bytes_uncut: landed.bytes_uncut,
+        warnings: feed.notes().iter().map(described).collect(),
         files_written: landed.written.adds.len() as u64,
         bytes_written: landed.written.bytes,
         committed: true,
@@ -81,6 +85,13 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     (report.version, _) = context.lake.commit(&spec, base.as_ref(), change).await?;
     report.milliseconds = milliseconds(started);
     Ok(report)
+}
+
+fn described(note: &Note) -> String {
+    match note.is_left_out {
+        true => format!("{}: {}; it is left for the next run", note.file, note.what),
+        false => format!("{}: {}", note.file, note.what),
+    }
 }
 
 /// Commits what the batch rejected, and takes out what the batches that it replaces had left: these

@@ -18,6 +18,9 @@ use super::bronze_spec;
 pub(super) struct Landed {
     pub written: Written,
     pub rescued: u64,
+    /// Pieces that could not be cut into records, and their bytes.
+    pub pieces_uncut: u64,
+    pub bytes_uncut: u64,
 }
 
 /// Decodes and writes on all cores until the feed ends; what is rejected goes to `quarantine`.
@@ -37,12 +40,16 @@ pub(super) async fn decode_all(
         workers.spawn(decode(decoder, destination, feed.clone(), rejects.clone()));
     }
     drop(rejects);
+    let mut landed = Landed::default();
     while let Some(records) = rejected.recv().await {
+        for piece in records.iter().filter(|one| one.is_uncut) {
+            landed.pieces_uncut += 1;
+            landed.bytes_uncut += piece.length;
+        }
         let records = records.into_iter();
         let records = records.map(|record| Rejected::of_source(record, lineage.batch));
         quarantine.add(records.collect()).await?;
     }
-    let mut landed = Landed::default();
     while let Some(worker) = workers.join_next().await {
         let part =
             worker.map_err(|e| Error::new(Kind::Bug, "a decoder ended by itself").because(e))??;
@@ -87,7 +94,7 @@ async fn decode(
             }
         }
         if piece.is_none() {
-            return Ok(Landed { written: sink.close().await?, rescued });
+            return Ok(Landed { written: sink.close().await?, rescued, ..Landed::default() });
         }
     }
 }

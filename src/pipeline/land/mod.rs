@@ -9,11 +9,13 @@ use std::time::Instant;
 
 use crate::error::{Error, Kind, Result};
 use crate::lake::{Change, Snapshot, TableSpec};
+use crate::name::TableName;
 use crate::project::{Pipeline, Source};
 use crate::source::bronze_schema;
 
 use super::SourceReport;
 use super::context::{Context, milliseconds};
+use super::foreign;
 use super::view::View;
 
 use batch::{Batch, give_up, land_batch};
@@ -26,12 +28,17 @@ pub(super) async fn land(
     context: &Context,
     view: &View,
     (pipeline, source): (&Pipeline, &Source),
-    root: &Path,
+    (root, accepts): (&Path, &[TableName]),
     reports: &mut Vec<SourceReport>,
 ) -> Result<()> {
     let placed = |e: Error| e.at("pipeline", &pipeline.name).at("source", source.table.name());
     let started = Instant::now();
     let mut pending = pending(context, pipeline, source, root).await.map_err(placed)?;
+    let mut is_settled = false;
+    if let Some(bronze) = &pending.bronze {
+        is_settled =
+            settle_foreign(context, view, source, bronze, accepts).await.map_err(placed)?;
+    }
     let before = reports.len();
     for (number, files) in std::mem::take(&mut pending.resumed) {
         let replaces = pending.batches.replaced_by(number);
@@ -45,17 +52,50 @@ pub(super) async fn land(
     let version = match reports.get(before..).and_then(<[_]>::last) {
         Some(landed) => landed.version,
         None => {
+            if is_settled {
+                pending.bronze = context.lake.snapshot(&source.table).await?;
+            }
             let base = pending.bronze.as_ref();
             let version = keep_shape(context, source, base).await.map_err(placed)?;
             reports.push(SourceReport {
-                committed: base.map(Snapshot::version) != Some(version),
+                committed: is_settled || base.map(Snapshot::version) != Some(version),
                 milliseconds: milliseconds(started),
                 ..nothing_new(source, version)
             });
             version
         }
     };
+    if let Some(first) = reports.get_mut(before) {
+        first.warnings.extend(pending.warnings);
+    }
     view.leave_at(&source.table, version, pending.bronze.as_ref()).await
+}
+
+/// Fails when another program has written to the table, unless `accepts` names it: then a commit says
+/// that its rows are taken over. Gives whether there is such a commit now.
+async fn settle_foreign(
+    context: &Context,
+    view: &View,
+    source: &Source,
+    bronze: &Snapshot,
+    accepts: &[TableName],
+) -> Result<bool> {
+    if !accepts.contains(&source.table) {
+        return foreign::check(view, bronze).await.map(|()| false);
+    }
+    let foreign = foreign::unsettled(view, bronze).await?;
+    if foreign.is_empty() {
+        return Ok(false);
+    }
+    let accepted: Vec<String> = foreign.iter().map(ToString::to_string).collect();
+    let notes = vec![
+        context.note(),
+        ("reason", format!("taken over: {}", accepted.join("; ")).into()),
+        (foreign::SETTLES, true.into()),
+    ];
+    let change = Change { notes, ..Change::default() };
+    context.lake.commit(&bronze_spec(source), Some(bronze), change).await?;
+    Ok(true)
 }
 
 /// Plans the files that are in no batch as the next one, and lands it.
@@ -131,6 +171,9 @@ fn nothing_new(source: &Source, version: u64) -> SourceReport {
         rows_landed: 0,
         rows_rescued: 0,
         records_quarantined: 0,
+        pieces_uncut: 0,
+        bytes_uncut: 0,
+        warnings: Vec::new(),
         files_written: 0,
         bytes_written: 0,
         committed: false,

@@ -7,7 +7,7 @@ use crate::lake::Snapshot;
 use crate::ops::Batches;
 use crate::pipeline::context::Context;
 use crate::project::{Pipeline, Source};
-use crate::source::{InputFile, discover};
+use crate::source::{InputFile, discover, holds};
 
 use super::batch::given_up_id;
 
@@ -25,6 +25,8 @@ pub(in crate::pipeline) struct Pending {
     pub abandoned: Vec<i64>,
     /// The files of the next batch.
     pub files: Vec<InputFile>,
+    /// What at the source's path was left out, and why.
+    pub warnings: Vec<String>,
 }
 
 impl Pending {
@@ -49,7 +51,14 @@ pub(in crate::pipeline) async fn pending(
     root: &Path,
 ) -> Result<Pending> {
     let application = format!("{}/{}", pipeline.name, source.table.name());
-    let files = discover(&root.join(&source.path))?;
+    let path = root.join(&source.path);
+    if context.lake.local_root().is_some_and(|lake| holds(&path, &lake)) {
+        return Err(Error::new(Kind::Invalid, "the lake lies in the directory of its own source")
+            .at("directory", path.display())
+            .at("lake", context.lake.location())
+            .hint("what is written there would be read as records: give the source a directory of its own, or choose another --lake"));
+    }
+    let found = discover(&path, &context.stop)?;
     // Bronze first: what it holds was planned before, whatever other runs do in between.
     let bronze = context.lake.snapshot(&source.table).await?;
     let landed = match &bronze {
@@ -65,7 +74,8 @@ pub(in crate::pipeline) async fn pending(
         None => None,
     };
     let (resumed, abandoned) = (Vec::new(), Vec::new());
-    let mut pending = Pending { application, batches, bronze, resumed, abandoned, files };
+    let (files, warnings) = (found.files, found.warnings);
+    let mut pending = Pending { application, batches, bronze, resumed, abandoned, files, warnings };
     pending.sort_out(landed, given_up)?;
     pending.files = pending.batches.new_among(&pending.files);
     Ok(pending)

@@ -9,7 +9,7 @@ use crate::lake::{At, Change, DataFile, FILE_BYTES, Removal, Snapshot, TableSpec
 use crate::name::TableName;
 use crate::ops::GROWING;
 use crate::pipeline::context::Context;
-use crate::rewrite::{Layout, Rows, rows_of, write};
+use crate::rewrite::{Distribution, Rows, rows_of, write};
 
 /// Files below this size are worth being merged.
 const SMALL: u64 = 32 << 20;
@@ -65,9 +65,9 @@ async fn try_compact(context: &Context, table: &TableName) -> Result<Compacted> 
     }
     let session = context.engine.session(Tables::default().into_catalog());
     let kept = session.physical(&rows_of(&session, &base, &merged)?).await?;
-    let rows = Rows { kept: Some(kept), layout: Layout::Fewest, ..Rows::default() };
+    let rows = Rows { kept: Some(kept), distribution: Distribution::Fewest, ..Rows::default() };
     let spec = spec_of(&base);
-    let outcome = write(context.destination(&spec), &session, rows, None).await?;
+    let outcome = write(context.destination(&spec, Some(&base)), &session, rows, None).await?;
     let (went, came) = (merged.len() as u64, outcome.written.adds.len() as u64);
     let change = Change {
         adds: outcome.written.adds,

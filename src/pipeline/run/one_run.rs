@@ -27,6 +27,8 @@ pub(super) struct PipelineRun {
     pub pipeline: Pipeline,
     /// Which of its tables are to be brought up to date.
     selection: Selection,
+    /// Bronze tables in which rows that another program wrote are taken over.
+    accept_foreign: Vec<TableName>,
 }
 
 impl PipelineRun {
@@ -41,12 +43,18 @@ impl PipelineRun {
         let view = View::new(&context.lake, tables(&pipeline).cloned().collect(), epoch);
         let run = context.clone();
         let context = BuildContext { run, view, checked, refresh, quarantining: Arc::default() };
-        Self { context, pipeline, selection }
+        Self { context, pipeline, selection, accept_foreign: Vec::new() }
     }
 
     /// The same as a part of the run that `context` belongs to.
     pub(super) fn with_context(mut self, context: &Context) -> Self {
         self.context.run = context.clone();
+        self
+    }
+
+    /// The same, which takes over what another program wrote to the Bronze tables `tables`.
+    pub(super) fn accepting(mut self, tables: &[TableName]) -> Self {
+        self.accept_foreign = tables.to_vec();
         self
     }
 
@@ -90,8 +98,10 @@ impl PipelineRun {
 
     async fn steps(&self, root: &Path, report: &mut PipelineReport) -> Result<()> {
         let BuildContext { run, view, .. } = &self.context;
+        let accepts = &self.accept_foreign;
         for source in self.sources() {
-            land(run, view, (&self.pipeline, source), root, &mut report.sources).await?;
+            let place = (root, accepts.as_slice());
+            land(run, view, (&self.pipeline, source), place, &mut report.sources).await?;
         }
         build_all(&self.context, &self.models().collect::<Vec<_>>(), report).await?;
         report.epoch = publish(run, view, &self.pipeline).await?;

@@ -8,6 +8,7 @@ use crate::name::{Layer, TableName};
 use crate::ops::{Epoch, Published};
 use crate::pipeline::build::{offset_id, version_of};
 use crate::pipeline::context::Context;
+use crate::pipeline::foreign;
 use crate::pipeline::view::{View, overtaken};
 use crate::project::Pipeline;
 
@@ -26,19 +27,17 @@ pub(super) async fn publish(
     let Some(own) = closed_set(view, pipeline).await? else { return Ok(None) };
     for _ in 0..ATTEMPTS {
         let newest = Epoch::read(&context.engine, &context.lake, None).await?;
-        // Versions compare only as long as it is the same table.
-        let known = |table: &TableName, own: &Published| {
-            let known = newest.tables.get(table).filter(|known| known.table_id == own.table_id);
-            known.map(|known| known.version)
-        };
-        if own.iter().all(|(table, own)| known(table, own) >= Some(own.version)) {
+        let mut news = Vec::with_capacity(own.len());
+        for (table, own) in &own {
+            news.push((table, compare(context, table, own, newest.tables.get(table)).await?));
+        }
+        if !news.iter().any(|(_, news)| *news == News::Newer) {
             return Ok(None);
         }
-        let ahead = own.iter().find(|(table, own)| known(table, own) > Some(own.version));
-        if let Some((table, _)) = ahead {
+        if let Some((table, _)) = news.iter().find(|(_, news)| *news == News::Older) {
             return Err(overtaken(table));
         }
-        check_foreign(view, pipeline, &newest).await?;
+        check_others(view, pipeline, &newest).await?;
         let mut tables = newest.tables;
         tables.extend(own.clone());
         let epoch = Epoch { number: newest.number + 1, tables };
@@ -50,11 +49,42 @@ pub(super) async fn publish(
     Err(Error::new(Kind::Conflict, "other runs publish all the time"))
 }
 
+/// How a state compares with the published one of its table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum News {
+    /// It is to be published.
+    Newer,
+    /// It is the published one.
+    Same,
+    /// Another run has published a later one.
+    Older,
+}
+
+async fn compare(
+    context: &Context,
+    table: &TableName,
+    own: &Published,
+    published: Option<&Published>,
+) -> Result<News> {
+    let Some(published) = published.filter(|one| one.table_id == own.table_id) else {
+        return Ok(News::Newer);
+    };
+    if published == own {
+        return Ok(News::Same);
+    }
+    if published.version <= own.version {
+        return Ok(News::Newer);
+    }
+    // A table that was restored from a backup is behind what was published of it.
+    let newest = context.lake.snapshot(table).await?.map(|newest| newest.version());
+    Ok(if newest == Some(own.version) { News::Newer } else { News::Older })
+}
+
 /// Another pipeline's table that was read must still be published as it was read.
-async fn check_foreign(view: &View, pipeline: &Pipeline, newest: &Epoch) -> Result<()> {
+async fn check_others(view: &View, pipeline: &Pipeline, newest: &Epoch) -> Result<()> {
     let reads = pipeline.models.iter().flat_map(|model| &model.reads);
     for table in reads.filter(|table| !view.owns(table)) {
-        let own = Published::of(&view.state_of(table).await?);
+        let own = Published::of(&view.state_of(table).await?).await?;
         let known = newest.tables.get(table).filter(|known| known.table_id == own.table_id);
         if known.is_some_and(|known| known.version != own.version) {
             return Err(overtaken(table));
@@ -71,7 +101,8 @@ async fn closed_set(
     let mut own = BTreeMap::new();
     for source in &pipeline.sources {
         let Some(state) = view.state_if_any(&source.table).await? else { return Ok(None) };
-        own.insert(source.table.clone(), Published::of(&state));
+        foreign::check(view, &state).await?;
+        own.insert(source.table.clone(), Published::of(&state).await?);
     }
     for model in &pipeline.models {
         let Some(state) = view.state_if_any(&model.table).await? else { return Ok(None) };
@@ -80,7 +111,8 @@ async fn closed_set(
                 return Ok(None);
             }
         }
-        own.insert(model.table.clone(), Published::of(&state));
+        foreign::check(view, &state).await?;
+        own.insert(model.table.clone(), Published::of(&state).await?);
     }
     own.retain(|table, _| table.layer() != Layer::Ops);
     Ok(Some(own))

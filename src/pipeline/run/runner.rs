@@ -53,7 +53,7 @@ impl Runner {
         let mut report = Report::new(&context.run_id, self.lake.location());
         report.preparing_milliseconds = milliseconds(started);
         for run in runs {
-            let run = run.with_context(&context);
+            let run = run.with_context(&context).accepting(&options.accept_foreign);
             let done = self.until_done(run, project).await?;
             let failed = done.error.is_some();
             report.pipelines.push(done);
@@ -129,6 +129,7 @@ impl Runner {
         let pipelines =
             with_sources(project.select(options.pipeline.as_deref())?, &options.sources)?;
         let selection = Selection::read(&options.select, &pipelines)?;
+        check_accepted(&options.accept_foreign, &pipelines)?;
         let epoch = Epoch::read(&self.engine, &self.lake, None).await?;
         let context = self.context();
         let refresh = Arc::new(options.refresh.clone());
@@ -167,6 +168,21 @@ impl Runner {
             recorded?;
         }
         Ok(report)
+    }
+}
+
+/// Only Bronze holds rows that no model can make again, and that somebody may have to take over.
+fn check_accepted(tables: &[TableName], pipelines: &[Pipeline]) -> Result<()> {
+    let is_source = |table: &TableName| {
+        pipelines.iter().flat_map(|one| &one.sources).any(|source| source.table == *table)
+    };
+    match tables.iter().find(|table| !is_source(table)) {
+        Some(table) => {
+            Err(Error::new(Kind::Invalid, "foreign rows are taken over in Bronze tables only")
+                .at("table", table)
+                .hint(format!("`clickwatch verify --repair {table}` builds a model's table anew")))
+        }
+        None => Ok(()),
     }
 }
 

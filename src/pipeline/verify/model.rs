@@ -11,8 +11,8 @@ use rand::seq::IndexedRandom as _;
 
 use crate::engine::{Checked, Engine, Tables, engine_error};
 use crate::error::{Error, Kind, Result};
-use crate::lake::{At, Snapshot};
-use crate::pipeline::build::{Target, offset_id, spec_of};
+use crate::lake::{At, CommitMark, Snapshot};
+use crate::pipeline::build::{Target, mark_id, offset_id, spec_of};
 use crate::pipeline::check::{Total, add_to_totals};
 use crate::pipeline::context::Context;
 use crate::project::Model;
@@ -45,7 +45,7 @@ pub(in crate::pipeline) async fn verify_model(
         }
         _ => None,
     };
-    let target = Target { model: model.clone(), spec, upstream, base: None };
+    let target = Target { model: model.clone(), spec, upstream, marks: Vec::new(), base: None };
     let engine = &context.engine;
     let actual = Side::Actual { engine, base: &base };
     let expected = Side::Expected { engine, target: &target };
@@ -97,7 +97,15 @@ async fn upstream_of(context: &Context, model: &Model, base: &Snapshot) -> Resul
         let at = At::Version(u64::try_from(read).unwrap_or_default());
         let gone = || obstacle(format!("version {read} of {table} is gone: run first"));
         match context.lake.snapshot_at(table, at).await {
-            Ok(Some(state)) => upstream.push(state),
+            Ok(Some(state)) => {
+                let mark = state.commit_mark().await?.map(CommitMark::as_position);
+                let is_other = base.position_of(&mark_id(&newest)).await?.zip(mark);
+                if is_other.is_some_and(|(read, mark)| read != mark) {
+                    let what = format!("version {read} of {table} is not what it was: run first");
+                    return Err(obstacle(what));
+                }
+                upstream.push(state);
+            }
             Ok(None) => return Err(gone()),
             Err(e) if e.kind() == Kind::Missing => return Err(gone()),
             Err(e) => return Err(e),

@@ -38,7 +38,7 @@ impl Side<'_> {
                 let schema = &target.spec.schema;
                 let expectations = Expectations::new(&session, &target.model, schema)?;
                 stream(&session, plan, filter, |batch| {
-                    let rows = to_stored(&batch, schema, &target.spec.partition_by)?;
+                    let rows = to_stored(&batch, schema, &[])?;
                     each(expectations.evaluate(rows)?.kept)
                 })
                 .await
