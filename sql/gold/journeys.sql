@@ -17,26 +17,26 @@ WITH visitors AS (
     FROM silver.sessions
     GROUP BY user_id
 ),
-ways AS (
+session_journeys AS (
     -- A row is one session.
-    SELECT user_id, unnest(journeys(touches, INTERVAL $lookback, $longest_path)) AS way
+    SELECT user_id, unnest(journeys(touches, INTERVAL $lookback, $longest_path)) AS journey
     FROM visitors
 )
 SELECT
-    CAST(way['touch']['at'] AS DATE) AS session_date,
-    CAST(way['touch']['at'] AS DATE) - date_part('isodow', way['touch']['at']) + 1 AS session_week,
+    CAST(journey['touch']['at'] AS DATE) AS session_date,
+    CAST(journey['touch']['at'] AS DATE) - date_part('isodow', journey['touch']['at']) + 1 AS session_week,
     user_id,
-    way['touch']['id'] AS session_id,
-    way['touch']['at'] AS timestamp,
-    way['touch']['channel'] AS channel,
-    way['touch']['source'] AS source,
-    way['touch']['medium'] AS medium,
-    way['touch']['campaign'] AS campaign,
-    way['touch']['is_converting'] AS is_converting,
-    way['number'] AS session_number,
-    CAST(way['first_at'] AS DATE) AS first_seen_on,
-    way['seconds_since_last'] AS seconds_since_last,
-    way['touches'] AS touches,
-    way['last_non_direct'] AS last_non_direct,
-    way['path'] AS path
-FROM ways
+    journey['touch']['id'] AS session_id,
+    journey['touch']['at'] AS timestamp,
+    journey['touch']['channel'] AS channel,
+    journey['touch']['source'] AS source,
+    journey['touch']['medium'] AS medium,
+    journey['touch']['campaign'] AS campaign,
+    journey['touch']['is_converting'] AS is_converting,
+    journey['number'] AS session_number,
+    CAST(journey['first_at'] AS DATE) AS first_seen_on,
+    journey['seconds_since_last'] AS seconds_since_last,
+    journey['touches'] AS touches,
+    journey['last_non_direct'] AS last_non_direct,
+    journey['path'] AS path
+FROM session_journeys

@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn a_bad_regular_expression_is_a_mistake_of_the_question() {
-        let regex = regex::Regex::new(&"(".to_string()).unwrap_err();
+        let open = String::from("(");
+        let regex = regex::Regex::new(&open).unwrap_err();
         assert_eq!(kind(DataFusionError::External(Box::new(regex))), Kind::Invalid);
         let compute = ArrowError::ComputeError("Regular expression did not compile: (".to_owned());
         assert_eq!(kind(compute.into()), Kind::Invalid);

@@ -4,6 +4,7 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use arrow::array::{Array as _, ArrayRef, AsArray as _, RecordBatch};
 use arrow::datatypes::{DataType, Field, Fields, SchemaRef};
 use delta_kernel::expressions::Scalar;
 use delta_kernel::table_properties::DataSkippingNumIndexedCols;
@@ -91,4 +92,13 @@ fn leaves_of(field: &Field, above: &[String]) -> Vec<(Vec<String>, DataType)> {
         }
         other => vec![(path, other.clone())],
     }
+}
+
+/// How many bytes the rows hold by themselves: views may look into buffers that they share.
+pub(super) fn bytes_of(rows: &RecordBatch) -> usize {
+    let bytes = |column: &ArrayRef| match column.as_string_view_opt() {
+        Some(texts) => texts.len() * size_of::<u128>() + texts.total_buffer_bytes_used(),
+        None => column.get_array_memory_size(),
+    };
+    rows.columns().iter().map(bytes).sum()
 }

@@ -18,7 +18,7 @@ use arrow::row::{RowConverter, SortField};
 
 use crate::error::{Error, Kind, Result};
 
-use super::sink::bytes_of;
+use super::encoding::bytes_of;
 use super::{Lake, Sink, Snapshot, TableSpec, Written};
 
 /// So many partitions are worth a file each, however small they are.

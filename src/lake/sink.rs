@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _, RecordBatch, UInt32Array};
+use arrow::array::{Array as _, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Schema, SchemaRef};
@@ -22,7 +22,7 @@ use object_store::ObjectStore;
 use crate::error::{Error, Kind, Result};
 use crate::name::Layer;
 
-use super::encoding::open_writer;
+use super::encoding::{bytes_of, open_writer};
 use super::fault::delta_error;
 use super::layout::Gathered;
 use super::schema::check_calendar;
@@ -310,15 +310,6 @@ impl Sink {
         }
         Ok(())
     }
-}
-
-/// How many bytes the rows hold by themselves: views may look into buffers that they share.
-pub(super) fn bytes_of(rows: &RecordBatch) -> usize {
-    let bytes = |column: &ArrayRef| match column.as_string_view_opt() {
-        Some(texts) => texts.len() * size_of::<u128>() + texts.total_buffer_bytes_used(),
-        None => column.get_array_memory_size(),
-    };
-    rows.columns().iter().map(bytes).sum()
 }
 
 /// Whether each of `columns` has one value only.

@@ -253,7 +253,7 @@ fn lines<const N: usize>(
                 continue;
             }
         };
-        let line = number(record.position().map_or(0, csv::Position::line));
+        let line = record.position().map_or(0, |position| line_of(&file.text, position));
         let cells: Vec<String> = record.iter().map(str::to_owned).collect();
         let found = cells.len();
         match <[String; N]>::try_from(cells) {
@@ -265,6 +265,14 @@ fn lines<const N: usize>(
         }
     }
     lines
+}
+
+/// The line of the record that is read from `position` on: comments and blank lines come before it.
+fn line_of(text: &str, position: &csv::Position) -> usize {
+    let start = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let lines = text.get(start..).unwrap_or_default().lines();
+    let is_passed_over = |line: &&str| line.is_empty() || line.starts_with('#');
+    number(position.line()) + lines.take_while(is_passed_over).count()
 }
 
 fn fingerprint<'a>(cells: impl Iterator<Item = &'a String>) -> String {
@@ -310,6 +318,16 @@ mod tests {
         ] {
             assert_eq!(channels.channel(&claim), wanted, "{claim:?}");
         }
+    }
+
+    #[test]
+    fn comments_and_blank_lines_count_as_lines() {
+        let rules = file(
+            "channel,category,source,medium,campaign,referrer,paid\n# one\n# two\n\nA,,,(,,,\n",
+        );
+        let mut problems = Vec::new();
+        drop(Channels::read(&rules, &file("name,source,category\n"), &mut problems));
+        assert_eq!(problems.iter().map(|problem| problem.line).collect::<Vec<_>>(), [5]);
     }
 
     #[test]

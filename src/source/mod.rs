@@ -11,6 +11,7 @@
 //! take as it is goes to `exact`, which knows every rule and keeps what does not fit.
 
 mod around;
+mod codec;
 mod column;
 mod cut;
 mod decode;

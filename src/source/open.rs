@@ -9,37 +9,13 @@ use crate::error::{Error, Result};
 use crate::runtime::Stop;
 
 use super::InputFile;
+use super::codec::{Codec, ZSTD, ZSTD_WINDOW_LOG};
 use super::discover::is_as_planned;
 use super::verify::{Verified, verify};
 
 pub(super) use super::verify::Damage;
 
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const BUFFER: usize = 256 << 10;
-
-/// The widest window that zstd itself knows: files made with `--long` need it.
-pub(super) const ZSTD_WINDOW_LOG: u32 = 31;
-
-/// How a file is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Codec {
-    Gzip,
-    Zstd,
-}
-
-impl Codec {
-    /// The codec of a file that begins with `head`; nothing when it is not compressed.
-    fn of(head: &[u8]) -> Option<Self> {
-        // The last ones are frames that zstd skips.
-        let is_zstd = head.starts_with(&ZSTD) || matches!(head, [0x50..=0x5f, 0x2a, 0x4d, 0x18]);
-        match (head.starts_with(&GZIP), is_zstd) {
-            (true, _) => Some(Self::Gzip),
-            (_, true) => Some(Self::Zstd),
-            _ => None,
-        }
-    }
-}
 
 /// A file being read, with its compression undone.
 pub(super) struct Content {

@@ -12,7 +12,7 @@
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom};
 
-use super::open::Codec;
+use super::codec::{Codec, ZSTD_WINDOW_LOG};
 use crate::runtime::Stop;
 
 /// Contents of at most so many bytes are held.
@@ -131,7 +131,7 @@ fn member(
         Codec::Gzip => decode(flate2::bufread::GzDecoder::new(reader), decoded, stop),
         Codec::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(reader)?.single_frame();
-            decoder.window_log_max(super::open::ZSTD_WINDOW_LOG)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG)?;
             decode(decoder, decoded, stop)
         }
     }

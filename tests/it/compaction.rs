@@ -6,6 +6,8 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use clickwatch::error::Kind;
 use clickwatch::lake::{Change, DataFile, Lake, Removal, Snapshot, TableSpec, Written};
 
+use crate::support::{Bench, entry, session};
+
 fn numbers(from: i64) -> RecordBatch {
     let column: ArrayRef = Arc::new((from..from + 3).map(Some).collect::<Int64Array>());
     RecordBatch::try_from_iter_with_nullable([("n", column, true)]).unwrap()
@@ -78,4 +80,34 @@ fn files_that_were_merged_meanwhile_do_not_go_twice() {
         table.replace(&seen, Vec::new(), false).await.unwrap();
         assert_eq!(table.newest().await.files().unwrap().len(), 2);
     });
+}
+
+#[test]
+fn merging_twice_changes_nothing_the_second_time_and_nor_does_a_run_after_it() {
+    let bench = Bench::new();
+    for part in 0..4 {
+        let lines = (part * 30..part * 30 + 30).map(|number| format!("{}\n", session(number)));
+        bench.land(&format!("{part}.json"), lines.collect::<String>());
+        bench.run();
+    }
+    let contents = ["silver.sessions", "gold.journeys", "gold.funnel"];
+    let before = contents.map(|table| bench.content(table));
+    bench.command(&["tables", "compact"]).ok();
+    let merged = bench.versions();
+    bench.command(&["tables", "compact"]).ok();
+    assert_eq!(bench.versions(), merged, "there is nothing left to merge");
+    let epochs = "SELECT max(epoch) FROM ops.epochs";
+    let published = bench.value(epochs);
+    let out = bench.command(&["run"]).ok();
+    assert!(out.contains("nothing new: no table has a new version"), "{out}");
+    let own = |versions: Vec<(String, u64)>| {
+        versions.into_iter().filter(|(table, _)| !table.starts_with("ops.")).collect::<Vec<_>>()
+    };
+    assert_eq!(own(bench.versions()), own(merged), "no table has a new version");
+    assert_eq!(bench.value(epochs), published, "and no epoch is published");
+    assert_eq!(contents.map(|table| bench.content(table)), before);
+    bench.land("late.json", session(500).to_string());
+    let report = bench.run();
+    assert_eq!(entry(&report, "silver.final_cookies")["strategy"], "upsert");
+    bench.command(&["verify"]).ok();
 }

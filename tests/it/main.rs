@@ -32,6 +32,7 @@ mod mutants;
 mod nasty;
 mod odd_times;
 mod oracle;
+mod other_writers;
 mod parts;
 mod refused;
 mod rules;

@@ -104,3 +104,38 @@ fn rows_that_came_and_were_merged_since_are_not_taken_for_old_ones() {
     assert_eq!(bench.value("SELECT count(*) FROM gold.journeys"), 21);
     bench.command(&["verify"]).ok();
 }
+
+/// More sessions than `gold.journeys` gathers at a time in so little memory.
+const GATHERED: &str = "60000";
+
+#[test]
+fn a_model_that_gathers_rows_gives_the_same_in_rounds() {
+    let bench = Bench::new();
+    let landing = bench.landing();
+    let arguments = ["generate", "sessions", landing.to_str().unwrap(), "--count", GATHERED];
+    bench.command(&arguments).ok();
+    let mut contents = Vec::new();
+    for memory in ["256MiB", "4GiB"] {
+        let lake = bench.path(memory);
+        let run = |arguments: &[&str]| {
+            let mut process = std::process::Command::new(env!("CARGO_BIN_EXE_clickwatch"));
+            process.args(arguments).args(["--memory", memory, "--lake"]).arg(&lake);
+            let output = process.arg("--project").arg(bench.path("")).output().unwrap();
+            let (out, err) = (output.stdout, String::from_utf8_lossy(&output.stderr).into_owned());
+            assert!(output.status.success(), "{err}");
+            String::from_utf8(out).unwrap()
+        };
+        run(&["run", "--select", "+gold.journeys"]);
+        contents.push(run(&[
+            "sql",
+            "--latest",
+            "--format",
+            "csv",
+            "SELECT count(*), count(DISTINCT user_id), sum(session_number), sum(length(path)), \
+             sum(seconds_since_last), min(row), max(row) FROM (SELECT *, md5(concat_ws('|', user_id, \
+             session_id, session_date, path, session_number)) AS row FROM gold.journeys)",
+        ]));
+    }
+    assert_eq!(contents[0], contents[1]);
+    assert!(contents[0].contains(','), "{}", contents[0]);
+}

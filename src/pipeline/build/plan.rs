@@ -10,7 +10,7 @@ use crate::name::{Layer, TableName};
 use crate::pipeline::foreign;
 use crate::project::{Model, Strategy};
 
-use super::target::{Target, fingerprint, mark_id, spec_of, version_of};
+use super::target::{Changed, Target, fingerprint, mark_id, spec_of, version_of};
 use super::{BuildContext, rejects};
 
 /// How one table is brought up to date.
@@ -33,9 +33,6 @@ pub(in crate::pipeline) enum Action {
     /// The keys of the rows that came or went are computed anew.
     Touched { changed: Vec<Changed>, dependencies: HashMap<TableName, Dependency>, reason: String },
 }
-
-/// The place of a table in [`Target::upstream`], and what happened to it.
-pub(in crate::pipeline) type Changed = (usize, Changes);
 
 impl BuildPlan {
     /// The strategy by which it is done, and why it has to be.

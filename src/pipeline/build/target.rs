@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 
 use crate::engine::Checked;
 use crate::error::{Error, Kind, Result};
-use crate::lake::{CommitMark, Snapshot, TableSpec};
+use crate::lake::{Changes, CommitMark, Snapshot, TableSpec};
 use crate::name::TableName;
 use crate::pipeline::TableReport;
 use crate::project::Model;
@@ -92,6 +92,9 @@ impl Target {
         }
     }
 }
+
+/// The place of a table in [`Target::upstream`], and what happened to it.
+pub(in crate::pipeline) type Changed = (usize, Changes);
 
 /// What the table of `model` looks like.
 ///

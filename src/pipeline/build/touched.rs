@@ -12,8 +12,7 @@ use crate::error::Result;
 use crate::lake::{Changes, Snapshot, extent};
 use crate::name::TableName;
 
-use super::plan::Changed;
-use super::target::Target;
+use super::target::{Changed, Target};
 use super::working_set::{WorkingSet, distinct_keys, key_schema, keys_failed, keys_of, model_rows};
 
 /// The rows that came, and no others: the model sees each row by itself. None when their keys are too

@@ -16,8 +16,7 @@ use crate::error::{Error, Result};
 use crate::lake::{DataFile, Snapshot, extent};
 use crate::name::TableName;
 
-use super::plan::Changed;
-use super::target::Target;
+use super::target::{Changed, Target};
 
 /// What the SQL of a model sees, and which keys of its table that concerns.
 #[derive(Default)]
