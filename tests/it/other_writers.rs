@@ -119,7 +119,9 @@ fn foreign_rows_in_bronze_can_be_taken_over_and_all_is_built_anew() {
         entry(report, "silver.sessions")["reason"].as_str().unwrap().contains("another program")
     );
     assert_eq!(bench.value("SELECT count(*) FROM bronze.web_sessions"), 80);
-    assert_eq!(bench.value("SELECT count(*) FROM silver.sessions"), 40);
+    // They are the same records once more, and a record keeps all of its rows.
+    let sessions = "SELECT count(DISTINCT session_id) FROM silver.sessions";
+    assert_eq!(bench.value(sessions), 40);
     land(&bench, "b.json", 40..50);
     bench.run();
     bench.command(&["verify"]).ok();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Kind, Result};
-use crate::lake::Snapshot;
+use crate::lake::{CommitMark, Snapshot};
 use crate::name::{Layer, TableName};
 use crate::ops::{Epoch, Published};
 use crate::pipeline::build::{offset_id, version_of};
@@ -28,8 +28,8 @@ pub(super) async fn publish(
     for _ in 0..ATTEMPTS {
         let newest = Epoch::read(&context.engine, &context.lake, None).await?;
         let mut news = Vec::with_capacity(own.len());
-        for (table, own) in &own {
-            news.push((table, compare(context, table, own, newest.tables.get(table)).await?));
+        for (table, state) in &own {
+            news.push((table, compare(context, state, newest.tables.get(table)).await?));
         }
         if !news.iter().any(|(_, news)| *news == News::Newer) {
             return Ok(None);
@@ -39,7 +39,9 @@ pub(super) async fn publish(
         }
         check_others(view, pipeline, &newest).await?;
         let mut tables = newest.tables;
-        tables.extend(own.clone());
+        for (table, state) in &own {
+            tables.insert(table.clone(), Published::of(state).await?);
+        }
         let epoch = Epoch { number: newest.number + 1, tables };
         match epoch.publish(&context.lake, &pipeline.name, &context.run_id).await {
             Err(e) if e.kind() == Kind::Conflict => {}
@@ -54,7 +56,7 @@ pub(super) async fn publish(
 enum News {
     /// It is to be published.
     Newer,
-    /// It is the published one.
+    /// Its rows are those of the published one, if perhaps in other files.
     Same,
     /// Another run has published a later one.
     Older,
@@ -62,22 +64,24 @@ enum News {
 
 async fn compare(
     context: &Context,
-    table: &TableName,
-    own: &Published,
+    state: &Snapshot,
     published: Option<&Published>,
 ) -> Result<News> {
-    let Some(published) = published.filter(|one| one.table_id == own.table_id) else {
+    let Some(published) = published.filter(|one| one.table_id == state.id()) else {
         return Ok(News::Newer);
     };
-    if published == own {
-        return Ok(News::Same);
+    if published.version > state.version() {
+        // A table that was restored from a backup is behind what was published of it.
+        let newest = context.lake.snapshot(state.name()).await?.map(|newest| newest.version());
+        return Ok(if newest == Some(state.version()) { News::Newer } else { News::Older });
     }
-    if published.version <= own.version {
+    let mark = state.mark_of(published.version).await?.map(CommitMark::as_position);
+    if mark != published.commit_mark {
         return Ok(News::Newer);
     }
-    // A table that was restored from a backup is behind what was published of it.
-    let newest = context.lake.snapshot(table).await?.map(|newest| newest.version());
-    Ok(if newest == Some(own.version) { News::Newer } else { News::Older })
+    let changes = state.changes_since(published.version).await?;
+    let is_same = changes.is_ok_and(|changes| changes.is_empty());
+    Ok(if is_same { News::Same } else { News::Newer })
 }
 
 /// Another pipeline's table that was read must still be published as it was read.
@@ -93,16 +97,16 @@ async fn check_others(view: &View, pipeline: &Pipeline, newest: &Epoch) -> Resul
     Ok(())
 }
 
-/// The versions of the tables of `pipeline`, if each model was built from exactly these rows.
+/// The states of the tables of `pipeline`, if each model was built from exactly these rows.
 async fn closed_set(
     view: &View,
     pipeline: &Pipeline,
-) -> Result<Option<BTreeMap<TableName, Published>>> {
+) -> Result<Option<BTreeMap<TableName, Snapshot>>> {
     let mut own = BTreeMap::new();
     for source in &pipeline.sources {
         let Some(state) = view.state_if_any(&source.table).await? else { return Ok(None) };
         foreign::check(view, &state).await?;
-        own.insert(source.table.clone(), Published::of(&state).await?);
+        own.insert(source.table.clone(), state);
     }
     for model in &pipeline.models {
         let Some(state) = view.state_if_any(&model.table).await? else { return Ok(None) };
@@ -112,7 +116,7 @@ async fn closed_set(
             }
         }
         foreign::check(view, &state).await?;
-        own.insert(model.table.clone(), Published::of(&state).await?);
+        own.insert(model.table.clone(), state);
     }
     own.retain(|table, _| table.layer() != Layer::Ops);
     Ok(Some(own))
