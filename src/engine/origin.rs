@@ -68,7 +68,7 @@ pub(super) fn is_traceable(plan: &LogicalPlan) -> bool {
 }
 
 /// The columns that a column of an [`is_traceable`] plan is, one for each scan below it, in each of
-/// which it stands as it is, if only as the key of groups; nothing where it is computed. A row of the
+/// which it stands as it is, if only as the key of groups; None where it is computed. A row of the
 /// plan comes from no rows but those that hold its value.
 pub(super) fn origins(plan: &LogicalPlan, column: &str) -> Option<HashMap<TableName, Vec<String>>> {
     let index = plan.schema().index_of_column_by_name(None, column)?;

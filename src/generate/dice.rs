@@ -76,7 +76,7 @@ impl Dice {
         usize::try_from(self.below(bound)).unwrap_or(0)
     }
 
-    /// One entry of a list, all alike; nothing when the list is empty.
+    /// One entry of a list, all alike; None when the list is empty.
     pub(super) fn choose<'a, T>(&mut self, entries: &'a [T]) -> Option<&'a T> {
         entries.get(self.place(entries.len()))
     }

@@ -31,7 +31,7 @@ pub struct Change {
     /// Whether the rows that come are those that go, only in other files.
     pub is_rearrangement: bool,
     /// How far each application has come with this commit.
-    pub positions: Vec<(String, i64)>,
+    pub offsets: Vec<(String, i64)>,
     /// What is noted in the history.
     pub notes: Vec<(&'static str, Value)>,
 }
@@ -83,7 +83,7 @@ impl Lake {
         // A table is created once: whoever comes second must look at what the first has made. And
         // files that a compaction has merged meanwhile would go twice: the library does not see that.
         let retries = if base.is_some() && removed.is_empty() { RETRIES } else { 0 };
-        let properties = properties(change.notes, change.positions, retries);
+        let properties = properties(change.notes, change.offsets, retries);
         let partition_by = (!spec.partition_by.is_empty()).then(|| spec.partition_by.clone());
         let operation = DeltaOperation::Write { mode, partition_by, predicate: None };
         let state = base.map(Snapshot::state).transpose()?;
@@ -99,16 +99,16 @@ impl Lake {
 /// What a commit carries besides its files.
 fn properties(
     notes: Vec<(&'static str, Value)>,
-    positions: Vec<(String, i64)>,
+    offsets: Vec<(String, i64)>,
     retries: usize,
 ) -> CommitProperties {
     let made_by = (MADE_BY, Value::from(env!("CARGO_PKG_VERSION")));
     let notes = notes.into_iter().chain([made_by]);
-    let positions = positions.into_iter().map(|(id, version)| Transaction::new(id, version));
+    let offsets = offsets.into_iter().map(|(id, version)| Transaction::new(id, version));
     CommitProperties::default()
         .with_max_retries(retries)
         .with_metadata(notes.map(|(key, value)| (key.to_owned(), value)))
-        .with_application_transactions(positions.collect())
+        .with_application_transactions(offsets.collect())
         // Listing the whole log at every commit is not worth the few files it would clean up.
         .with_cleanup_expired_logs(Some(false))
 }

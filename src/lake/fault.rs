@@ -79,7 +79,7 @@ pub(super) fn no_such_version(table: &TableName, version: u64) -> Error {
         .hint(format!("see `clickwatch tables history {table}`"))
 }
 
-/// Why the state of a table at `at` could not be loaded, which ended with `source`; nothing when
+/// Why the state of a table at `at` could not be loaded, which ended with `source`; None when
 /// there is no table at all.
 pub(super) async fn explain(log: &Log<'_>, at: At, source: DeltaTableError) -> Option<Error> {
     let files = match log.files().await {

@@ -67,7 +67,7 @@ impl DataFile {
         self.path == other.path
     }
 
-    /// Nothing when the log does not say enough about a removed file to read it again.
+    /// None when the log does not say enough about a removed file to read it again.
     pub(super) fn of_remove(remove: &Remove) -> Option<Self> {
         Some(Self {
             path: decoded(&remove.path),
@@ -86,7 +86,7 @@ impl DataFile {
         values
     }
 
-    /// The value of the partition `column` as the log spells it; nothing for NULL.
+    /// The value of the partition `column` as the log spells it; None for NULL.
     pub fn partition_value(&self, column: &str) -> Option<&str> {
         self.partition.get(column)?.as_deref().filter(|value| !value.is_empty())
     }
@@ -114,7 +114,7 @@ pub(super) struct Search<'a>(Vec<Column<'a>>);
 /// The values of one column that are looked for.
 struct Column<'a> {
     name: &'a str,
-    /// Their type; nothing when there are no values at all.
+    /// Their type; None when there are no values at all.
     data_type: Option<DataType>,
     has_null: bool,
     values: HashSet<&'a ScalarValue>,

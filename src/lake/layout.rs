@@ -39,7 +39,7 @@ pub struct Layout {
     lake: Lake,
     spec: TableSpec,
     expected_rows: u64,
-    /// What the sinks decide together; nothing when the layout is known before.
+    /// What the sinks decide together; None when the layout is known before.
     shared: Option<Arc<Shared>>,
 }
 

@@ -58,7 +58,7 @@ impl<'a> Log<'a> {
         Self { table, store }
     }
 
-    /// The bytes of a file of the log; nothing when it is not there.
+    /// The bytes of a file of the log; None when it is not there.
     async fn read(&self, path: &Path) -> Result<Option<Bytes>> {
         let failed = |e| {
             Error::storage("cannot read a file of the table's log", e)
@@ -72,12 +72,12 @@ impl<'a> Log<'a> {
         }
     }
 
-    /// The bytes of the commit that made `version`; nothing when it is gone.
+    /// The bytes of the commit that made `version`; None when it is gone.
     pub(super) async fn commit(&self, version: u64) -> Result<Option<Bytes>> {
         self.read(&commit_uri_from_version(Some(version))).await
     }
 
-    /// What the commit that made `version` says; nothing when it is gone.
+    /// What the commit that made `version` says; None when it is gone.
     ///
     /// Errors: `Data` when it is empty or is no commit.
     pub(super) async fn entries(&self, version: u64) -> Result<Option<Vec<Entry>>> {
@@ -93,7 +93,7 @@ impl<'a> Log<'a> {
         }
     }
 
-    /// What the commit that made `version` says of itself, which may be nothing at all; nothing
+    /// What the commit that made `version` says of itself, which may be None at all; nothing
     /// when it is gone.
     pub(super) async fn info(&self, version: u64) -> Result<Option<Map<String, Value>>> {
         let Some(bytes) = self.commit(version).await? else { return Ok(None) };

@@ -132,12 +132,12 @@ impl Lake {
         (self.root.scheme() == "file").then(|| self.root.to_file_path().ok()).flatten()
     }
 
-    /// The newest state of `table`, or nothing when there is no such table.
+    /// The newest state of `table`, or None when there is no such table.
     pub async fn snapshot(&self, table: &TableName) -> Result<Option<Snapshot>> {
         self.snapshot_at(table, At::Latest).await
     }
 
-    /// The state of `table` at `at`, or nothing when there is no such table.
+    /// The state of `table` at `at`, or None when there is no such table.
     ///
     /// Errors: `Missing` when the table exists but has no such state, `Denied` when it may not be
     /// read, `Data` with the file when its log is broken, `Invalid` when it needs a newer reader.

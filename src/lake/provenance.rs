@@ -25,7 +25,7 @@ pub struct CommitMark(i64);
 pub struct ForeignCommit {
     /// The version that it made.
     pub version: u64,
-    /// What was done, as `WRITE`; nothing when the commit does not say, or is gone.
+    /// What was done, as `WRITE`; None when the commit does not say, or is gone.
     pub operation: Option<String>,
     /// The program that did it.
     pub engine: Option<String>,
@@ -39,12 +39,12 @@ impl CommitMark {
     fn of(commit: &[u8]) -> Self {
         let hash = blake3::hash(commit);
         let first: [u8; 8] = hash.as_bytes().first_chunk().copied().unwrap_or_default();
-        // A position of a table is no negative number.
+        // An offset is no negative number.
         Self(i64::from_le_bytes(first) & i64::MAX)
     }
 
-    /// The mark as a number that is not negative, for instance to be committed as a position.
-    pub fn as_position(self) -> i64 {
+    /// The mark as a number that is not negative, for instance to be committed as an offset.
+    pub fn as_offset(self) -> i64 {
         self.0
     }
 }
@@ -73,12 +73,12 @@ impl Display for ForeignCommit {
 }
 
 impl Snapshot {
-    /// The mark of the commit that made this version; nothing when the commit is gone.
+    /// The mark of the commit that made this version; None when the commit is gone.
     pub async fn commit_mark(&self) -> Result<Option<CommitMark>> {
         self.mark_of(self.version()).await
     }
 
-    /// The mark of the commit that made `version` of the table; nothing when it is gone.
+    /// The mark of the commit that made `version` of the table; None when it is gone.
     pub async fn mark_of(&self, version: u64) -> Result<Option<CommitMark>> {
         let commit = self.log().commit(version).await?;
         Ok(commit.map(|bytes| CommitMark::of(&bytes)))
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn marks_of_different_commits_are_different_and_not_negative() {
         let marks: Vec<_> = (0..100u8).map(|byte| CommitMark::of(&[byte])).collect();
-        assert!(marks.iter().all(|mark| mark.as_position() >= 0));
+        assert!(marks.iter().all(|mark| mark.as_offset() >= 0));
         let different: std::collections::HashSet<_> = marks.iter().collect();
         assert_eq!(different.len(), marks.len());
         assert_eq!(CommitMark::of(b"a"), CommitMark::of(b"a"));

@@ -174,11 +174,11 @@ impl Snapshot {
     }
 
     /// How far `application` had come, as committed together with the rows.
-    pub async fn position_of(&self, application: &str) -> Result<Option<i64>> {
+    pub async fn offset_of(&self, application: &str) -> Result<Option<i64>> {
         self.state()?
             .transaction_version(self.table.log_store().as_ref(), application)
             .await
-            .map_err(|e| delta_error("cannot read the positions of the table", &self.name, e))
+            .map_err(|e| delta_error("cannot read the offsets of the table", &self.name, e))
     }
 
     /// The files of this version.

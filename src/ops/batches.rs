@@ -178,7 +178,7 @@ impl Batches {
         let rows: Vec<BatchRow> = files.iter().enumerate().map(row).collect();
         let change = Change {
             adds: written(lake, &rows).await?.adds,
-            positions: vec![(self.application.clone(), batch)],
+            offsets: vec![(self.application.clone(), batch)],
             notes: vec![("run_id", run_id.into())],
             ..Change::default()
         };

@@ -64,7 +64,7 @@ pub struct Published {
 impl Published {
     /// The state that `snapshot` is.
     pub async fn of(snapshot: &Snapshot) -> Result<Self> {
-        let mark = snapshot.commit_mark().await?.map(CommitMark::as_position);
+        let mark = snapshot.commit_mark().await?.map(CommitMark::as_offset);
         Ok(Self { version: snapshot.version(), table_id: snapshot.id(), commit_mark: mark })
     }
 }
@@ -76,7 +76,7 @@ impl Epoch {
     /// epoch.
     pub async fn read(engine: &Engine, lake: &Lake, number: Option<u64>) -> Result<Self> {
         let newest = match lake.snapshot(&TableName::ops(EpochRow::TABLE)).await? {
-            Some(snapshot) => snapshot.position_of(COUNTER).await?.map(|newest| (snapshot, newest)),
+            Some(snapshot) => snapshot.offset_of(COUNTER).await?.map(|newest| (snapshot, newest)),
             None => None,
         };
         let missing = |newest: i64| {
@@ -122,7 +122,7 @@ impl Epoch {
         let base = lake.snapshot(&spec.name).await?;
         // Looked at again: the epoch before must be the newest in the state that is built on.
         let newest = match &base {
-            Some(base) => base.position_of(COUNTER).await?.unwrap_or(0),
+            Some(base) => base.offset_of(COUNTER).await?.unwrap_or(0),
             None => 0,
         };
         if u64::try_from(newest).ok() != self.number.checked_sub(1) {
@@ -130,7 +130,7 @@ impl Epoch {
         }
         let change = Change {
             adds,
-            positions: vec![(COUNTER.to_owned(), newest + 1)],
+            offsets: vec![(COUNTER.to_owned(), newest + 1)],
             notes: vec![("run_id", run_id.into())],
             ..Change::default()
         };

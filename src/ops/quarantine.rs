@@ -209,7 +209,7 @@ impl Quarantine {
         let change = Change {
             adds,
             removal: Removal::Files(gone.files),
-            positions: offsets,
+            offsets,
             notes: vec![("run_id", self.run.0.clone().into())],
             ..Change::default()
         };

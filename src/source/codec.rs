@@ -13,7 +13,7 @@ pub(super) enum Codec {
 }
 
 impl Codec {
-    /// The codec of a file that begins with `head`; nothing when it is not compressed.
+    /// The codec of a file that begins with `head`; None when it is not compressed.
     pub(super) fn of(head: &[u8]) -> Option<Self> {
         // The last ones are frames that zstd skips.
         let is_zstd = head.starts_with(&ZSTD) || matches!(head, [0x50..=0x5f, 0x2a, 0x4d, 0x18]);

@@ -36,7 +36,7 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// The next piece that nobody else has taken; nothing at the end of all files.
+    /// The next piece that nobody else has taken; None at the end of all files.
     ///
     /// Errors: what a reader met. The other takers see the end of the feed soon after.
     pub async fn next(&self) -> Result<Option<Piece>> {

@@ -63,7 +63,7 @@ struct TooLarge {
 
 impl Framer {
     /// Opens `file`, whose records may have the keys that `evidence` knows. Bytes taken from disk
-    /// are added to `progress`. Nothing when it is not the file any more that was planned.
+    /// are added to `progress`. None when it is not the file any more that was planned.
     pub(super) fn open(
         file: InputFile,
         evidence: Evidence,
@@ -86,7 +86,7 @@ impl Framer {
         }))
     }
 
-    /// The next piece, or nothing at the end of the file.
+    /// The next piece, or None at the end of the file.
     ///
     /// Errors: what the storage says; `Stopped`.
     pub(super) fn next_piece(&mut self, stop: &Stop) -> Result<Option<Piece>> {

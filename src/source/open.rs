@@ -22,7 +22,7 @@ pub(super) struct Content {
     reader: Box<dyn Read + Send>,
     /// The same file, for asking how long it is now.
     file: File,
-    /// How much of it is to be read; nothing for compressed files, whose end was looked at.
+    /// How much of it is to be read; None for compressed files, whose end was looked at.
     planned: Option<u64>,
     read: u64,
     damage: Option<Damage>,
@@ -30,7 +30,7 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// Opens `file`; nothing when it is not what it was when it was planned. A file that is not
+    /// Opens `file`; None when it is not what it was when it was planned. A file that is not
     /// compressed and only grew is read up to the length that it had. Bytes taken from disk are
     /// added to `progress`.
     pub(super) fn open(

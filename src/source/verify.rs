@@ -163,7 +163,7 @@ fn ends_with_length(mut file: &File, length: u64) -> io::Result<bool> {
     Ok(stated <= length.saturating_mul(SAME_LENGTH) && length <= stated.saturating_mul(SAME_LENGTH))
 }
 
-/// What is in the file from `place` on; nothing when it is only the zeros that gzip allows there.
+/// What is in the file from `place` on; None when it is only the zeros that gzip allows there.
 fn damage(
     mut file: &File,
     place: u64,

@@ -5,7 +5,7 @@ use std::ops::Range;
 use arrow::array::{Array as _, ArrayRef, ListArray};
 
 /// The items of `lists`, no others that they may be a part of, and for each list where its items are;
-/// nothing for NULL.
+/// None for NULL.
 pub(super) fn ranges(lists: &ListArray) -> (ArrayRef, Vec<Option<Range<usize>>>) {
     let place = |offset: i32| usize::try_from(offset).unwrap_or(0);
     let ends: Vec<usize> = lists.offsets().iter().map(|offset| place(*offset)).collect();

@@ -25,7 +25,7 @@ use crate::project::Channels;
 
 use bounded::Bounded;
 
-/// The version of one of our functions; nothing for those of the engine. It counts when the function
+/// The version of one of our functions; None for those of the engine. It counts when the function
 /// gives other results than before for what it was given before, so that tables that were built with it
 /// are built anew.
 pub(super) fn version(name: &str) -> Option<u32> {

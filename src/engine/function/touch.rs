@@ -261,7 +261,7 @@ fn is_direct(source: &str) -> bool {
     matches!(source, "direct" | "(direct)")
 }
 
-/// The text in its one form; nothing where it says nothing.
+/// The text in its one form; None where it says nothing.
 fn normal(text: &str) -> Option<String> {
     let text: String = text.nfkc().flat_map(char::to_lowercase).collect();
     let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());

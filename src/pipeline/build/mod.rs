@@ -250,7 +250,7 @@ async fn commit(
     let change = Change {
         adds: outcome.written.adds,
         removal,
-        positions: target.offsets(),
+        offsets: target.offsets(),
         notes,
         ..Change::default()
     };
@@ -272,7 +272,7 @@ async fn note_offsets(
     let reason = "what changed upstream does not matter to it";
     let mut report = TableReport { bytes_read, committed: true, ..target.report(reason) };
     let notes = notes(&context.run, &report);
-    let change = Change { positions: target.offsets(), notes, ..Change::default() };
+    let change = Change { offsets: target.offsets(), notes, ..Change::default() };
     let base = target.base.as_ref();
     (report.version, _) = context.run.lake.commit(&target.spec, base, change).await?;
     Ok(report)

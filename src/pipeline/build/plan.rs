@@ -155,13 +155,13 @@ async fn is_other_history(target: &Target, index: usize, before: i64) -> Result<
     let (Some(base), Some(upstream)) = (&target.base, target.upstream.get(index)) else {
         return Ok(false);
     };
-    let Some(read) = base.position_of(&mark_id(upstream)).await? else { return Ok(false) };
+    let Some(read) = base.offset_of(&mark_id(upstream)).await? else { return Ok(false) };
     let now = match before == version_of(upstream) {
         true => target.marks.get(index).copied().flatten(),
         false => upstream.mark_of(u64::try_from(before).unwrap_or_default()).await?,
     };
     // A commit that is cleaned up tells nothing any more.
-    Ok(now.is_some_and(|mark| mark.as_position() != read))
+    Ok(now.is_some_and(|mark| mark.as_offset() != read))
 }
 
 /// A table that was built from a newer state than this run sees belongs to another run.

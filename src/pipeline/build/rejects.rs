@@ -52,7 +52,7 @@ async fn check_not_overtaken(
     let table = &target.model.table;
     for ((id, _), limit) in offsets.iter().zip(limits) {
         let recorded = match base {
-            Some(base) => base.position_of(id).await?,
+            Some(base) => base.offset_of(id).await?,
             None => None,
         };
         if recorded > *limit {
@@ -75,8 +75,8 @@ pub(super) async fn has_orphaned(context: &Context, target: &Target) -> Result<b
     let Some(base) = quarantine_of(&context.lake).await? else { return Ok(false) };
     let Some(table) = &target.base else { return Ok(false) };
     for (quarantined, built) in target.rejects_offsets().iter().zip(target.versions()) {
-        let before = table.position_of(&built.0).await?;
-        if base.position_of(&quarantined.0).await?.is_some_and(|ahead| Some(ahead) > before) {
+        let before = table.offset_of(&built.0).await?;
+        if base.offset_of(&quarantined.0).await?.is_some_and(|ahead| Some(ahead) > before) {
             return Ok(true);
         }
     }

@@ -19,7 +19,7 @@ use super::target::Target;
 use super::working_set::WorkingSet;
 
 /// What a value of a gathered row takes in memory, about, with its copy on the way out.
-const BYTES_PER_VALUE: u64 = 64;
+const BYTES_PER_VALUE: u64 = 48;
 /// Aggregates whose state grows with every row.
 const GATHERING: [&str; 5] = ["array_agg", "string_agg", "median", "approx_distinct", "nth_value"];
 
@@ -91,5 +91,5 @@ fn gathers(plan: &LogicalPlan) -> Result<bool> {
 
 /// How many bytes of rows a model may gather at a time.
 pub(super) fn room(session: &Session) -> usize {
-    session.holding_limit() * 2
+    session.holding_limit() * 4
 }

@@ -48,8 +48,7 @@ impl Target {
     pub(super) fn offsets(&self) -> Vec<(String, i64)> {
         let mut offsets = self.versions();
         let marks = self.upstream.iter().zip(&self.marks);
-        offsets
-            .extend(marks.filter_map(|(one, mark)| Some((mark_id(one), (*mark)?.as_position()))));
+        offsets.extend(marks.filter_map(|(one, mark)| Some((mark_id(one), (*mark)?.as_offset()))));
         offsets
     }
 
@@ -58,7 +57,7 @@ impl Target {
         let mut offsets = Vec::with_capacity(self.upstream.len());
         for upstream in &self.upstream {
             offsets.push(match &self.base {
-                Some(base) => base.position_of(&offset_id(upstream)).await?,
+                Some(base) => base.offset_of(&offset_id(upstream)).await?,
                 None => None,
             });
         }

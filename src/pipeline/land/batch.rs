@@ -36,7 +36,7 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     let spec = bronze_spec(source);
     check_evolution(&spec, base.as_ref())?;
     if let Some(base) = &base
-        && base.position_of(batch.application).await? >= Some(batch.number)
+        && base.offset_of(batch.application).await? >= Some(batch.number)
     {
         return Err(Error::new(Kind::Conflict, "another run has landed this batch meanwhile")
             .at("batch", batch.number)
@@ -78,7 +78,7 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     let reason = format!("batch {} of {files} files", batch.number);
     let change = Change {
         adds: landed.written.adds,
-        positions: vec![(batch.application.to_owned(), batch.number)],
+        offsets: vec![(batch.application.to_owned(), batch.number)],
         notes: vec![context.note(), ("strategy", "append".into()), ("reason", reason.into())],
         ..Change::default()
     };
@@ -105,7 +105,7 @@ async fn commit_rejected(
 ) -> Result<()> {
     let base = quarantine_of(&context.lake).await?;
     if let Some(base) = &base
-        && base.position_of(batch.application).await? >= Some(batch.number)
+        && base.offset_of(batch.application).await? >= Some(batch.number)
     {
         return quarantine.discard().await;
     }
@@ -125,8 +125,8 @@ pub(super) async fn give_up(
     let base = context.lake.snapshot(&source.table).await?;
     let (landed, given_up) = match &base {
         Some(base) => (
-            base.position_of(application).await?.unwrap_or(0),
-            base.position_of(&given_up_id(application)).await?,
+            base.offset_of(application).await?.unwrap_or(0),
+            base.offset_of(&given_up_id(application)).await?,
         ),
         None => (0, None),
     };
@@ -138,7 +138,7 @@ pub(super) async fn give_up(
     }
     let reason = format!("batch {batch} was given up: its files changed");
     let change = Change {
-        positions: vec![
+        offsets: vec![
             (application.to_owned(), landed.max(batch)),
             (given_up_id(application), batch),
         ],

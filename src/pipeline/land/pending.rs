@@ -62,7 +62,7 @@ pub(in crate::pipeline) async fn pending(
     // Bronze first: what it holds was planned before, whatever other runs do in between.
     let bronze = context.lake.snapshot(&source.table).await?;
     let landed = match &bronze {
-        Some(bronze) => bronze.position_of(&application).await?.unwrap_or(0),
+        Some(bronze) => bronze.offset_of(&application).await?.unwrap_or(0),
         None => 0,
     };
     let batches = Batches::read(&context.engine, &context.lake, &application).await?;
@@ -70,7 +70,7 @@ pub(in crate::pipeline) async fn pending(
         return Err(unknown_batches(source, landed, batches.newest()));
     }
     let given_up = match &bronze {
-        Some(bronze) => bronze.position_of(&given_up_id(&application)).await?,
+        Some(bronze) => bronze.offset_of(&given_up_id(&application)).await?,
         None => None,
     };
     let (resumed, abandoned) = (Vec::new(), Vec::new());

@@ -89,7 +89,7 @@ async fn build_one(
 }
 
 /// Brings the table of `model` up to date when there is room: light work takes one place, the rest
-/// all of them. Notes in `built` what was done; nothing when no work is to be begun any more.
+/// all of them. Notes in `built` what was done; None when no work is to be begun any more.
 async fn build(
     context: &BuildContext,
     model: &Model,

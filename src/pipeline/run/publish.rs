@@ -75,7 +75,7 @@ async fn compare(
         let newest = context.lake.snapshot(state.name()).await?.map(|newest| newest.version());
         return Ok(if newest == Some(state.version()) { News::Newer } else { News::Older });
     }
-    let mark = state.mark_of(published.version).await?.map(CommitMark::as_position);
+    let mark = state.mark_of(published.version).await?.map(CommitMark::as_offset);
     if mark != published.commit_mark {
         return Ok(News::Newer);
     }
@@ -124,7 +124,7 @@ async fn closed_set(
 
 /// Whether `state` was built from the rows of `upstream`, if perhaps from other files of them.
 async fn is_built_from(state: &Snapshot, upstream: &Snapshot) -> Result<bool> {
-    let Some(read) = state.position_of(&offset_id(upstream)).await? else { return Ok(false) };
+    let Some(read) = state.offset_of(&offset_id(upstream)).await? else { return Ok(false) };
     if read == version_of(upstream) {
         return Ok(true);
     }

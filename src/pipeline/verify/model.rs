@@ -91,15 +91,15 @@ async fn upstream_of(context: &Context, model: &Model, base: &Snapshot) -> Resul
         let Some(newest) = context.lake.snapshot(table).await? else {
             return Err(obstacle(format!("{table}, which it was built from, is gone: run first")));
         };
-        let Some(read) = base.position_of(&offset_id(&newest)).await? else {
+        let Some(read) = base.offset_of(&offset_id(&newest)).await? else {
             return Err(obstacle(format!("it was built from another {table}: run first")));
         };
         let at = At::Version(u64::try_from(read).unwrap_or_default());
         let gone = || obstacle(format!("version {read} of {table} is gone: run first"));
         match context.lake.snapshot_at(table, at).await {
             Ok(Some(state)) => {
-                let mark = state.commit_mark().await?.map(CommitMark::as_position);
-                let is_other = base.position_of(&mark_id(&newest)).await?.zip(mark);
+                let mark = state.commit_mark().await?.map(CommitMark::as_offset);
+                let is_other = base.offset_of(&mark_id(&newest)).await?.zip(mark);
                 if is_other.is_some_and(|(read, mark)| read != mark) {
                     let what = format!("version {read} of {table} is not what it was: run first");
                     return Err(obstacle(what));
