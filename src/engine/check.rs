@@ -311,5 +311,6 @@ fn message_of(error: &DataFusionError) -> String {
     let text = text.lines().next().unwrap_or_default();
     text.trim_start_matches("Error during planning: ")
         .trim_start_matches("Schema error: ")
+        .trim_start_matches("Internal error: ")
         .to_owned()
 }

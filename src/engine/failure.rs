@@ -1,6 +1,7 @@
 //! What went wrong in the engine underneath, told by its cause.
 
 use std::any::Any;
+use std::error::Error as StdError;
 use std::panic::AssertUnwindSafe;
 
 use datafusion::common::DataFusionError;
@@ -34,6 +35,16 @@ pub(crate) fn engine_error(what: &str, source: DataFusionError) -> Error {
     };
     let error = Error::caused(otherwise, what, source);
     if is_exhausted { error.hint("give it more with --memory") } else { error }
+}
+
+/// Whether the engine has failed because it may not hold more.
+pub fn is_out_of_memory(error: &Error) -> bool {
+    let mut causes =
+        std::iter::successors(Some(error as &(dyn StdError + 'static)), |error| (*error).source());
+    causes.any(|cause| {
+        let engine = cause.downcast_ref::<DataFusionError>();
+        engine.is_some_and(|e| matches!(e.find_root(), DataFusionError::ResourcesExhausted(_)))
+    })
 }
 
 /// The result of `work`, or an error where it panics.

@@ -34,4 +34,6 @@ pub use session::{Engine, Session};
 pub use statements::statements;
 pub use touched::{Moved, changed_rows, moved_keys};
 
+pub use failure::is_out_of_memory;
+
 pub(crate) use failure::engine_error;

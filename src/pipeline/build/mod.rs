@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::SemaphorePermit;
 
-use crate::engine::{Checked, Dependency, Session};
+use crate::engine::{Checked, Dependency, Session, is_out_of_memory};
 use crate::error::Result;
 use crate::lake::{Change, Removal, Snapshot, TableSpec, encoded};
 use crate::name::TableName;
@@ -42,6 +42,9 @@ pub(super) use new_rows::newest_model_rows;
 pub(super) use plan::{Action, BuildPlan, plan_build};
 pub(super) use target::{Target, mark_id, offset_id, spec_of, version_of};
 pub(super) use working_set::WorkingSet;
+
+/// The smallest share of what is usually held with which a build is tried.
+const FINEST_SHARE: u64 = 64;
 
 /// What building works with. A clone is the same.
 #[derive(Clone)]
@@ -154,7 +157,7 @@ type ToWrite = (Session, NewRows, Option<BTreeSet<String>>);
 async fn rows_to_write(
     context: &BuildContext,
     target: &Target,
-    set: &WorkingSet,
+    (set, share): (&WorkingSet, u64),
     dependencies: &HashMap<TableName, Dependency>,
 ) -> Result<Option<ToWrite>> {
     let engine = &context.run.engine;
@@ -165,13 +168,15 @@ async fn rows_to_write(
             Ok(Some((changed.session, rows, Some(changed.names))))
         }
         None => {
-            let (session, rows) = new_rows::new_rows(context, target, set, dependencies).await?;
+            let (session, rows) =
+                new_rows::new_rows(context, target, (set, share), dependencies).await?;
             Ok(Some((session, rows, None)))
         }
     }
 }
 
-/// Writes the rows of `set` to files; None when all come out as they were.
+/// Writes the rows of `set` to files; None when all come out as they were. When that takes more memory
+/// than there is, it is done again in more rounds, if the model can be computed in such.
 async fn compute(
     context: &BuildContext,
     target: &Target,
@@ -179,20 +184,55 @@ async fn compute(
     dependencies: &HashMap<TableName, Dependency>,
     (how, built): (TableReport, &mut Built),
 ) -> Result<Option<Computed>> {
+    let mut share = 1;
+    loop {
+        let reported = (how.clone(), &mut *built);
+        match compute_in_shares(context, target, (&set, share), dependencies, reported).await {
+            Err(e) if set.is_everything() && share < FINEST_SHARE && is_out_of_memory(&e) => {
+                share *= 4;
+            }
+            Err(e) => return Err(e),
+            Ok(written) => {
+                return Ok(written.map(|written| {
+                    let Written { removal, outcome, quarantine, report } = written;
+                    Computed { set, removal, outcome, quarantine, report }
+                }));
+            }
+        }
+    }
+}
+
+/// Rows that are in files, and belong to no table yet.
+struct Written {
+    removal: Removal,
+    outcome: Outcome,
+    quarantine: Quarantine,
+    report: TableReport,
+}
+
+/// The same, with at most one `share`th of what is usually held at a time.
+async fn compute_in_shares(
+    context: &BuildContext,
+    target: &Target,
+    (set, share): (&WorkingSet, u64),
+    dependencies: &HashMap<TableName, Dependency>,
+    (how, built): (TableReport, &mut Built),
+) -> Result<Option<Written>> {
     let (run, model) = (&context.run, &target.model);
     let seen = Arc::new(AtomicU64::new(0));
     let rows = Arc::clone(&seen);
     run.progress.begin(Step::Build { table: model.table.clone(), rows });
-    let Some((session, new, within)) = rows_to_write(context, target, &set, dependencies).await?
+    let Some((session, new, within)) =
+        rows_to_write(context, target, (set, share), dependencies).await?
     else {
         return Ok(None);
     };
-    let replaced = replacement(&session, target, &set, within.as_ref()).await?;
+    let replaced = replacement(&session, target, set, within.as_ref()).await?;
     let kept = match &replaced.kept {
         Some(kept) => Some(session.physical(kept).await?),
         None => None,
     };
-    let distribution = new_rows::distribution(&run.engine, target, &set)?;
+    let distribution = new_rows::distribution(&run.engine, target, set)?;
     let expected = set.rows_read;
     let rows = Rows { new: Some(new), kept, seen: Arc::clone(&seen), expected, distribution };
     let TableSpec { schema, partition_by, .. } = &target.spec;
@@ -220,7 +260,7 @@ async fn compute(
         committed: true,
         ..how
     };
-    Ok(Some(Computed { set, removal: replaced.removal, outcome, quarantine, report }))
+    Ok(Some(Written { removal: replaced.removal, outcome, quarantine, report }))
 }
 
 /// Adds rejected rows to the quarantine as they come.

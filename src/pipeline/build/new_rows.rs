@@ -25,10 +25,11 @@ const ROWS_PER_FILE: u64 = 5_000;
 
 /// The rows that the model yields over `set`, in the way that takes the least time, and a session
 /// over it; `dependencies` is what the model needs of each table, as far as that is known.
+/// At most one `share`th of what is usually held is held at a time.
 pub(super) async fn new_rows(
     context: &BuildContext,
     target: &Target,
-    set: &WorkingSet,
+    (set, share): (&WorkingSet, u64),
     dependencies: &HashMap<TableName, Dependency>,
 ) -> Result<(Session, NewRows)> {
     let engine = &context.run.engine;
@@ -47,7 +48,7 @@ pub(super) async fn new_rows(
     let plan = model_rows(target, &session).await?;
     if set.is_everything()
         && let Some((count, columns)) =
-            rounds::rounds(target, dependencies, &plan, rounds::room(&session))?
+            rounds::rounds(target, dependencies, &plan, rounds::room(&session, share))?
     {
         let plans = plans_of_rounds(engine, target, &columns, count).await?;
         return Ok((session, NewRows::Rounds(plans)));

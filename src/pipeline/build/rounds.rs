@@ -19,7 +19,7 @@ use super::target::Target;
 use super::working_set::WorkingSet;
 
 /// What a value of a gathered row takes in memory, about, with its copy on the way out.
-const BYTES_PER_VALUE: u64 = 48;
+const BYTES_PER_VALUE: u64 = 64;
 /// Aggregates whose state grows with every row.
 const GATHERING: [&str; 5] = ["array_agg", "string_agg", "median", "approx_distinct", "nth_value"];
 
@@ -29,7 +29,7 @@ pub(super) fn rounds(
     target: &Target,
     dependencies: &HashMap<TableName, Dependency>,
     plan: &LogicalPlan,
-    room: usize,
+    room: u64,
 ) -> Result<Option<(u64, Vec<String>)>> {
     // Rows that come from no table would come once with each round.
     if !dependencies.values().any(|one| one.is_plain) || !gathers(plan)? {
@@ -49,7 +49,7 @@ pub(super) fn rounds(
         upstream.rows().unwrap_or(0).saturating_mul(read as u64)
     });
     let bytes = values.sum::<u64>().saturating_mul(BYTES_PER_VALUE);
-    let count = bytes.div_ceil(room.max(1) as u64);
+    let count = bytes.div_ceil(room.max(1));
     Ok((count > 1).then_some((count, columns)))
 }
 
@@ -89,7 +89,7 @@ fn gathers(plan: &LogicalPlan) -> Result<bool> {
     Ok(found)
 }
 
-/// How many bytes of rows a model may gather at a time.
-pub(super) fn room(session: &Session) -> usize {
-    session.holding_limit() * 4
+/// How many bytes of rows a model may gather at a time, or one `share`th of them.
+pub(super) fn room(session: &Session, share: u64) -> u64 {
+    session.holding_limit() as u64 * 5 / 2 / share
 }
