@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::SchemaRef;
-use deltalake::{DeltaTable, DeltaTableBuilder};
+use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::TryStreamExt as _;
 use object_store::ObjectStore;
 use url::Url;
@@ -47,6 +47,9 @@ pub use snapshot::{FILE_NUMBER, HistoryEntry, Snapshot};
 use fault::delta_error;
 use log::{LOG, Log};
 use scan::Footers;
+
+/// How often a table is looked at that seemed to have no commit and has one.
+const LOADS: usize = 3;
 
 /// A root under which tables lie at `<layer>/<table>`.
 #[derive(Clone, Debug)]
@@ -150,25 +153,41 @@ impl Lake {
         {
             return Ok(None);
         }
-        let builder = DeltaTableBuilder::from_url(url)
+        let mut attempt = 1;
+        loop {
+            let failure = match self.load(table, at).await? {
+                Ok(loaded) => {
+                    let snapshot = Snapshot::new(table.clone(), loaded, self.footers_of(table))?;
+                    snapshot.check_readable(at)?;
+                    snapshot.log().check_not_empty(snapshot.version()).await?;
+                    return Ok(Some(snapshot));
+                }
+                Err(failure) => failure,
+            };
+            let had_no_commit = matches!(failure, DeltaTableError::NotATable(_));
+            let log = Log::new(table, self.store_of(table)?);
+            match fault::explain(&log, at, failure).await {
+                None => return Ok(None),
+                // The first commit came after it was looked for.
+                Some(_) if had_no_commit && attempt < LOADS => attempt += 1,
+                Some(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn load(
+        &self,
+        table: &TableName,
+        at: At,
+    ) -> Result<std::result::Result<DeltaTable, DeltaTableError>> {
+        let builder = DeltaTableBuilder::from_url(self.url_of(table)?)
             .map_err(|e| delta_error("cannot open the table", table, e))?;
         let builder = match at {
             At::Latest => builder,
             At::Version(version) => builder.with_version(version),
             At::Time(instant) => builder.with_timestamp(instant),
         };
-        match builder.load().await {
-            Ok(loaded) => {
-                let snapshot = Snapshot::new(table.clone(), loaded, self.footers_of(table))?;
-                snapshot.check_readable(at)?;
-                snapshot.log().check_not_empty(snapshot.version()).await?;
-                Ok(Some(snapshot))
-            }
-            Err(e) => {
-                let log = Log::new(table, self.store_of(table)?);
-                fault::explain(&log, at, e).await.map_or(Ok(None), Err)
-            }
-        }
+        Ok(builder.load().await)
     }
 
     /// The state of `table` at `at`; an error with the nearest name when there is no such table.
