@@ -11,8 +11,13 @@ use futures::{FutureExt as _, StreamExt as _};
 
 use crate::error::{Error, Kind};
 
-/// What the engine says about a regular expression that is none; it has no type for it.
-const NO_REGEX: [&str; 2] = ["Regular expression did not compile", "not a regular expression"];
+/// What the engine says about mistakes of the question for which it has no type of their own: a regular
+/// expression that is none, arguments that no signature of a function takes.
+const MISTAKES: [&str; 3] = [
+    "Regular expression did not compile",
+    "not a regular expression",
+    "failed to match any signature",
+];
 
 /// An error of the engine: what the system or a store has said tells its kind, and where they have said
 /// nothing, running out of memory, what is wrong with the data and what is wrong with the question are
@@ -22,7 +27,7 @@ pub(crate) fn engine_error(what: &str, source: DataFusionError) -> Error {
     let is_exhausted = matches!(root, DataFusionError::ResourcesExhausted(_));
     let said = root.to_string();
     let otherwise = match root {
-        _ if NO_REGEX.iter().any(|no_regex| said.contains(no_regex)) => Kind::Invalid,
+        _ if MISTAKES.iter().any(|mistake| said.contains(mistake)) => Kind::Invalid,
         DataFusionError::ResourcesExhausted(_)
         | DataFusionError::ObjectStore(_)
         | DataFusionError::IoError(_)
