@@ -1,6 +1,6 @@
 //! Generated traffic against the truth that its generator knows.
 //!
-//! `CLICKWATCH_SEEDS=7..8` tries one seed, `CLICKWATCH_SEEDS=200` so many, instead of the few of
+//! `CLICKWATCH_TRUTH_SEEDS=7..8` tries one seed, `CLICKWATCH_TRUTH_SEEDS=200` so many, instead of the few of
 //! every day.
 
 use std::collections::BTreeMap;
@@ -56,7 +56,7 @@ fn landed_as_stated(bench: &Bench, table: &str, truth: &Value, what: &str) -> Va
 
 /// The seeds to try: `from..to`, or how many.
 fn seeds() -> Range<u64> {
-    let text = std::env::var("CLICKWATCH_SEEDS").unwrap_or_else(|_| "3".to_owned());
+    let text = std::env::var("CLICKWATCH_TRUTH_SEEDS").unwrap_or_else(|_| "3".to_owned());
     match text.split_once("..") {
         Some((from, to)) => from.parse().unwrap()..to.parse().unwrap(),
         None => 0..text.parse().unwrap(),
