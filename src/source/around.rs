@@ -82,6 +82,13 @@ pub(super) fn closes_array(text: &[u8], at: usize, more: More) -> Verdict {
     }
 }
 
+/// Whether what stands around it tells that the bracket at `at`, which is not known to close the
+/// array, stands behind a record, and not inside of one that was closed too early.
+pub(super) fn is_stray(text: &[u8], at: usize) -> bool {
+    let next = skip(text, at + 1, u8::is_ascii_whitespace);
+    !matches!(text.get(next), Some(b',' | b']' | b'}' | b':' | b'"'))
+}
+
 /// Whether `text` begins with a byte order mark that stands before records, as at the beginning of
 /// a file; where files were put together it is in the middle of one.
 pub(super) fn marks_beginning(text: &[u8], more: More) -> Verdict {

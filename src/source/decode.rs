@@ -17,7 +17,7 @@ use crate::runtime::Timestamp;
 use super::column::{StructColumn, finish_text, plain};
 use super::evidence::Evidence;
 use super::parse::Parser;
-use super::walk::{Objects, Walk, Walker, add_sorted};
+use super::walk::{Objects, Walk, Walker, add_sorted, walk};
 use super::{Piece, Quarantined, Records, exact};
 
 /// Beyond this much JSON the rows so far should be taken: large batches make good row groups,
@@ -203,18 +203,37 @@ impl Decoder {
         Some(end + rest + 1)
     }
 
-    /// Decodes the records of a line that is no record: several whole ones, or something broken
-    /// with whole ones behind it, as when a writer was interrupted and went on.
+    /// Decodes the records of a line that is no record. A carriage return ends a line for some writers,
+    /// and is what is left of a line break whose other half was damaged.
     fn take_apart(&mut self, piece: &Piece, line: Range<usize>) {
         let bytes = piece.bytes.get(line.clone()).unwrap_or_default();
+        let ends = memchr::memchr_iter(b'\r', bytes).map(|place| place + 1).chain([bytes.len()]);
+        let (mut stretch, mut start) = (line.start, line.start);
+        for end in ends.map(|end| line.start + end) {
+            let part = piece.bytes.get(start..end).unwrap_or_default();
+            let record = end - part.trim_ascii_start().len()..start + part.trim_ascii_end().len();
+            if is_object(piece.bytes.get(record.clone()).unwrap_or_default()) {
+                self.take_stretch_apart(piece, stretch..start);
+                self.record_or_give_up(piece, record);
+                stretch = end;
+            }
+            start = end;
+        }
+        self.take_stretch_apart(piece, stretch..line.end);
+    }
+
+    /// Decodes the records of a stretch that is no record: several whole ones, or something broken
+    /// with whole ones behind it, as when a writer was interrupted and went on.
+    fn take_stretch_apart(&mut self, piece: &Piece, stretch: Range<usize>) {
+        let bytes = piece.bytes.get(stretch.clone()).unwrap_or_default();
         let records = records_at_end(bytes, &self.evidence);
         let end = records.first().map_or(bytes.len(), |first| first.start);
         let broken = bytes.get(..end).unwrap_or_default().trim_ascii_end().len();
         if broken > 0 {
-            self.give_up(piece, line.start..line.start + broken, false);
+            self.give_up(piece, stretch.start..stretch.start + broken, false);
         }
         for record in records {
-            self.record_or_give_up(piece, line.start + record.start..line.start + record.end);
+            self.record_or_give_up(piece, stretch.start + record.start..stretch.start + record.end);
         }
     }
 
@@ -265,6 +284,11 @@ impl Decoder {
             is_uncut,
         });
     }
+}
+
+/// Whether `text` is one whole object.
+fn is_object(text: &[u8]) -> bool {
+    text.starts_with(b"{") && walk(text, 0) == Walk::Whole(text.len())
 }
 
 /// The records with which `line`, which is not one record, ends: all that it holds, or those

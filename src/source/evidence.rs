@@ -78,7 +78,9 @@ impl Evidence {
             self.look_inside(text.get(range.clone()).unwrap_or_default(), keys);
         }
         // Where nothing looks like a known record, records have other keys than were expected.
-        let are_known = objects.iter().any(|(_, keys)| self.is_like_record(keys));
+        let first = objects.first().map_or(0, |(range, _)| range.start);
+        let are_known = objects.iter().any(|(_, keys)| self.is_like_record(keys))
+            || self.holds_known_key(text.get(..first).unwrap_or_default());
         for (_, keys) in &objects {
             let is_new = !are_known && !keys.is_empty() && !self.is_like_inner(keys);
             if is_new || self.is_like_record(keys) {
@@ -95,6 +97,19 @@ impl Evidence {
             text.get((*range).clone()).is_some_and(|record| memchr::memchr(b'\n', record).is_some())
         });
         self.learn_gaps(text, &records);
+    }
+
+    /// Whether `text`, in which no object is whole, has a key of records: one of them begins there.
+    fn holds_known_key(&self, text: &[u8]) -> bool {
+        let is_key = |name: &str| {
+            let quoted = format!("\"{name}\"");
+            let mut places = memchr::memmem::find_iter(text, &quoted);
+            places.any(|place| {
+                let behind = text.get(place + quoted.len()..).unwrap_or_default();
+                behind.trim_ascii_start().starts_with(b":")
+            })
+        };
+        text.contains(&b'{') && self.records.iter().flatten().any(|name| is_key(name))
     }
 
     /// Whether what stands before `place` is what stands between records.

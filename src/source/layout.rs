@@ -53,6 +53,11 @@ impl Weights {
     fn of(text: &[u8]) -> Self {
         let mut weights = Self::default();
         for object in Objects::new(text, 0) {
+            // The last one of an array has no comma behind it, however the others stand.
+            let behind = text.get(object.end..).unwrap_or_default();
+            if behind.trim_ascii_start().starts_with(b"]") {
+                continue;
+            }
             match is_line(text, &object) {
                 true => weights.lines += object.len(),
                 false => weights.others += object.len(),

@@ -241,6 +241,12 @@ impl Content {
     fn splice(&mut self, range: Range<usize>, with: &[u8]) {
         let beside = range.start.saturating_sub(1)..self.owners.len().min(range.end + 1);
         self.touched.extend(self.owners[beside].iter().flatten());
+        // What is cut off in its middle, with all that stood between it and the next record, may hold
+        // that one: nothing tells it from a part of it any more.
+        let is_cut = self.owners.get(range.start).is_some_and(Option::is_some);
+        if is_cut && with.is_empty() && self.owners.get(range.end).is_some_and(Option::is_none) {
+            self.touched.extend(self.owners[range.end..].iter().flatten().next());
+        }
         drop(self.owners.splice(range.clone(), repeat_n(None, with.len())));
         drop(self.bytes.splice(range, with.iter().copied()));
     }

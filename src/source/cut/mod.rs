@@ -6,12 +6,14 @@
 //! record is broken when its structure is, or when the content ends within it. Until then it is
 //! not cut, however large and strange it is.
 
+mod surroundings;
+
 use std::ops::Range;
 
 use super::Broken;
 use super::around::{BYTE_ORDER_MARK, Cuts, More, Verdict, closes_array, marks_beginning, skip};
 use super::evidence::{Evidence, end_of_list, is_separator};
-use super::walk::{Walk, Walker, add_sorted, walk};
+use super::walk::{Walk, Walker, add_sorted};
 
 /// How often it is tried to learn from a file that tells little about its records.
 const MOST_SAMPLES: usize = 8;
@@ -244,7 +246,7 @@ impl Cutter {
         let begins_line = self.evidence.begins_line(text, range.start);
         let object = text.get(range.clone()).unwrap_or_default();
         if range.start < self.enclosed_until
-            || !self.evidence.begins_record(text, range.start)
+            || !self.stands_alone(text, range)
             || !self.evidence.is_record(object, begins_line)
         {
             return false;
@@ -257,84 +259,6 @@ impl Cutter {
         true
     }
 
-    /// Whether what follows the object at `range` may follow a record.
-    fn is_followed(&mut self, text: &[u8], range: &Range<usize>, more: More) -> Verdict {
-        let end = range.end;
-        let at = skip(text, end, u8::is_ascii_whitespace);
-        let is_fine = match text.get(at) {
-            None if more == More::Follows => return Verdict::Later,
-            None | Some(b'{') => true,
-            Some(b',') => match self.ends_early(text, range, at + 1, more) {
-                Verdict::Later => return Verdict::Later,
-                is_early => is_early == Verdict::No,
-            },
-            Some(b']') if self.array == Array::Open => match closes_array(text, at, more) {
-                Verdict::Later => return Verdict::Later,
-                Verdict::Yes => true,
-                Verdict::No => self.may_be_followed(text, true, at > end),
-            },
-            Some(0xef) => true,
-            Some(b'}' | b']') => self.may_be_followed(text, true, at > end),
-            Some(_) => self.may_be_followed(text, false, at > end),
-        };
-        if is_fine { Verdict::Yes } else { Verdict::No }
-    }
-
-    /// Whether the object at `range` was closed too early: behind the comma before `at` comes a key
-    /// of records that it does not have.
-    fn ends_early(&self, text: &[u8], range: &Range<usize>, at: usize, more: More) -> Verdict {
-        let key = skip(text, at, u8::is_ascii_whitespace);
-        let end = match text.get(key) {
-            None if more == More::Follows => return Verdict::Later,
-            Some(b'"') => walk(text, key),
-            _ => return Verdict::No,
-        };
-        let end = match end {
-            Walk::Whole(end) => end,
-            Walk::Open if more == More::Follows => return Verdict::Later,
-            Walk::Open | Walk::Broken(_) => return Verdict::No,
-        };
-        let colon = skip(text, end, u8::is_ascii_whitespace);
-        let [object, key] =
-            [range.clone(), key..end].map(|range| text.get(range).unwrap_or_default());
-        match text.get(colon) {
-            Some(b':') if self.evidence.lacks_key(object, key) => Verdict::Yes,
-            None if more == More::Follows => Verdict::Later,
-            _ => Verdict::No,
-        }
-    }
-
-    /// Whether a record may be followed by a stray bracket or by something else that is no
-    /// separator. Where nothing stands between records it may: what is good is not given up for it.
-    fn may_be_followed(&mut self, text: &[u8], by_bracket: bool, after_space: bool) -> bool {
-        self.sample(text);
-        match after_space {
-            true => !by_bracket || !self.evidence.has_commas(),
-            false => self.evidence.has_no_gaps(),
-        }
-    }
-
-    /// Whether the bracket at which the text has arrived opens the array around the records.
-    fn opens_array(&mut self, text: &[u8]) -> bool {
-        match self.array {
-            Array::Closed => true,
-            Array::Open | Array::Absent => false,
-            Array::Unknown => {
-                let first = skip(text, self.at + 1, u8::is_ascii_whitespace);
-                let next = match (text.get(first), walk(text, first)) {
-                    (Some(b'{'), Walk::Whole(end)) => skip(text, end, u8::is_ascii_whitespace),
-                    _ => first,
-                };
-                if matches!(text.get(next), None | Some(b',' | b']')) {
-                    return true;
-                }
-                // Its first record is broken, or there is no array.
-                self.sample(text);
-                self.evidence.has_commas() || self.evidence.knows_no_gaps()
-            }
-        }
-    }
-
     /// Looks at the records in `text`, as far as it is not known what they look like.
     fn sample(&mut self, text: &[u8]) {
         if self.samples < MOST_SAMPLES && !self.evidence.is_sampled() {
@@ -345,10 +269,10 @@ impl Cutter {
 
     /// Adds a broken stretch without the separators around it, in lines where records are lines.
     fn end_stretch(&mut self, text: &[u8], stretch: Range<usize>, cuts: &mut Cuts) {
-        if self.array == Array::Unknown {
-            self.array = Array::Absent;
-        }
         let bytes = text.get(stretch.clone()).unwrap_or_default();
+        if self.array == Array::Unknown {
+            self.array = self.array_behind(bytes);
+        }
         let is_last = stretch.end == text.len() && self.array == Array::Open;
         let mut places: Vec<usize> = self.evidence.lines(bytes).collect();
         places.extend([0, bytes.len()]);
