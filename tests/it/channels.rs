@@ -6,6 +6,8 @@ use serde_json::Value;
 use crate::support::Bench;
 
 const TABLE: &str = include_str!("../channels.csv");
+/// Referrers with nothing claimed: the referrer, its site, the site's category, the channel.
+const REFERRERS: &str = include_str!("../referrers.csv");
 
 /// A row of the table: rule, source, medium, campaign, referrer, channel, why.
 fn rows() -> Vec<[&'static str; 7]> {
@@ -52,4 +54,28 @@ fn the_table_knows_each_rule_and_no_claim_twice() {
 fn no_claim_at_all_is_a_direct_visit() {
     let found = Bench::new().query("SELECT channel(NULL, NULL, NULL, NULL) AS channel");
     assert_eq!(found, [serde_json::json!({"channel": Value::from("Direct")})]);
+}
+
+#[test]
+fn every_referrer_of_the_table_is_its_site_and_gets_its_channel() {
+    let row = |line: &'static str| line.split(',').collect::<Vec<_>>().try_into().unwrap();
+    let rows: Vec<[&str; 4]> = REFERRERS.lines().skip(1).map(row).collect();
+    let referrers = rows.iter().enumerate().map(|(number, [referrer, ..])| {
+        assert!(!referrer.contains('\''), "{referrer}");
+        format!("({number}, '{referrer}')")
+    });
+    let query = format!(
+        "SELECT touch['source'] AS source, touch['channel'] AS channel FROM (
+             SELECT number, touch(NULL, NULL, NULL, referrer) AS touch
+             FROM (VALUES {}) referrers (number, referrer)
+         ) touches ORDER BY number",
+        referrers.collect::<Vec<_>>().join(", ")
+    );
+    let found = Bench::new().query(&query);
+    assert_eq!(found.len(), rows.len());
+    let wrong = rows.iter().zip(&found).filter(|([_, source, _, channel], found)| {
+        found["source"] != *source || found["channel"] != *channel
+    });
+    let wrong: Vec<_> = wrong.map(|(row, found)| format!("{row:?}: {found}")).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
