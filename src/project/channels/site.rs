@@ -1,9 +1,9 @@
 //! The sites that the rules of channels know, by the names under which claims and referrers have them.
 //!
 //! A name with a dot is a host or an app package; it covers the hosts and packages below it, and the
-//! longest that is listed wins. A name without a dot is a claim, and, from four letters on, the label
-//! that somebody registered under any public suffix, as `google` of `news.google.co.uk`. Shorter labels
-//! belong to too many. A name behind `=` is a claim alone.
+//! longest that is listed wins. `maps.google.*` is the same below any public suffix. A name without a dot
+//! is a claim, and, from four letters on, the label that somebody registered under any public suffix, as
+//! `google` of `news.google.co.uk`. Shorter labels belong to too many. A name behind `=` is a claim alone.
 
 use std::collections::HashMap;
 use std::iter::successors;
@@ -83,13 +83,15 @@ impl Sites {
         if host.len() > LONGEST_HOST {
             return None;
         }
+        let suffix = public_suffix(host);
+        let below_any = |name: &str| self.0.get(&format!("{}*", name.strip_suffix(suffix?)?));
         let parents = successors(Some(host), |host| Some(host.split_once('.')?.1));
-        let mut listed = parents.filter(|name| name.contains('.'));
+        let mut names = parents.filter(|name| name.contains('.'));
         let of_label = || {
             let label = label(host)?;
             self.0.get(label).filter(|_| label.chars().count() >= SHORTEST_LABEL)
         };
-        listed.find_map(|name| self.0.get(name)).or_else(of_label)
+        names.find_map(|name| self.0.get(name).or_else(|| below_any(name))).or_else(of_label)
     }
 
     /// The site of an app, by the name of its package.
@@ -98,8 +100,8 @@ impl Sites {
             return None;
         }
         let parents = successors(Some(package), |package| Some(package.rsplit_once('.')?.0));
-        let mut listed = parents.filter(|name| name.contains('.'));
-        listed.find_map(|name| self.0.get(name)).or_else(|| self.of_claim(package))
+        let mut names = parents.filter(|name| name.contains('.'));
+        names.find_map(|name| self.0.get(name)).or_else(|| self.of_claim(package))
     }
 }
 
@@ -114,18 +116,31 @@ fn key(name: &str) -> Result<String, String> {
     if name.starts_with('=') || !name.contains('.') {
         return Ok(name.to_owned());
     }
-    match Host::parse(name) {
-        _ if name.contains('*') => {}
-        Ok(Host::Domain(host)) if host.trim_matches('.').contains('.') => {
-            return Ok(host.trim_matches('.').to_owned());
+    let (host, below_any) = name.strip_suffix(".*").map_or((name, ""), |host| (host, ".*"));
+    match Host::parse(host) {
+        Ok(Host::Domain(host)) if is_host(&host, below_any) => {
+            Ok(format!("{}{below_any}", host.trim_matches('.')))
         }
-        Ok(Host::Ipv4(address)) => return Ok(address.to_string()),
-        _ => {}
+        Ok(Host::Ipv4(address)) if below_any.is_empty() => Ok(address.to_string()),
+        _ => Err(format!(
+            "`{}` is no host without scheme, port and path (a claim is written with `=`)",
+            shortened(name, SHOWN)
+        )),
     }
-    Err(format!(
-        "`{}` is no host without scheme, port, path and `*` (a claim is written with `=`)",
-        shortened(name, SHOWN)
-    ))
+}
+
+/// Whether `name` is a host of more than one label; before `.*` one is enough.
+fn is_host(name: &str, below_any: &str) -> bool {
+    let labels = name.trim_matches('.');
+    let is_long = labels.contains('.') || !below_any.is_empty();
+    is_long && !labels.is_empty() && !labels.contains('*')
+}
+
+/// The suffix of a host below which anybody can register a name, as `co.uk`.
+fn public_suffix(host: &str) -> Option<&str> {
+    let suffix = psl::suffix(host.as_bytes())?;
+    let is_public = suffix.typ() == Some(psl::Type::Icann);
+    std::str::from_utf8(suffix.as_bytes()).ok().filter(|_| is_public)
 }
 
 /// The label of a host that somebody registered, as `google` of `news.google.co.uk`.
@@ -167,8 +182,15 @@ mod tests {
 
     #[test]
     fn the_longest_listed_suffix_of_a_host_wins() {
-        let (sites, wrong) =
-            sites(&["google", "mail.google.com", "co.jp", "x.com", "blogspot", "яндекс.рф"]);
+        let (sites, wrong) = sites(&[
+            "google",
+            "mail.google.com",
+            "co.jp",
+            "x.com",
+            "blogspot",
+            "яндекс.рф",
+            "maps.google.*",
+        ]);
         assert!(wrong.is_empty());
         for (host, wanted) in [
             ("google.com", "google"),
@@ -187,6 +209,10 @@ mod tests {
             ("blogspot.com", "blogspot"),
             ("me.blogspot.com", ""),
             ("xn--d1acpjx3f.xn--p1ai", "яндекс.рф"),
+            ("maps.google.com", "maps.google.*"),
+            ("a.maps.google.co.uk", "maps.google.*"),
+            ("maps.google.blogspot.com", ""),
+            ("xmaps.google.com", "google"),
             ("google", "google"),
             ("com", ""),
             ("", ""),
@@ -253,6 +279,6 @@ mod tests {
             "=a.b",
         ];
         let (_, wrong) = sites(&names);
-        assert_eq!(wrong, [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13]);
+        assert_eq!(wrong, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15]);
     }
 }
