@@ -8,11 +8,6 @@ use crate::error::{Error, Kind, Result};
 use super::Mistake;
 use super::mistake::line_and_column;
 
-/// Where the rules of channels stand.
-pub(super) const CHANNEL_RULES: &str = "sql/channel_rules.csv";
-/// Where the names of sites stand.
-pub(super) const CHANNEL_SOURCES: &str = "sql/channel_sources.csv";
-
 /// A text file of the project.
 #[derive(Clone, Debug)]
 pub(super) struct TextFile {
@@ -31,8 +26,21 @@ pub(super) struct Files {
     pub pipelines: Vec<TextFile>,
     /// `sql/<directory>/*.sql`, with the directory.
     pub sql: Vec<(String, TextFile)>,
-    /// The rules of channels, and the sites that they know, where the project has its own.
-    pub channels: [Option<TextFile>; 2],
+    /// The files about channels.
+    pub channels: ChannelFiles,
+}
+
+/// The files about channels, those that the project has.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ChannelFiles {
+    /// The rules, instead of the shipped ones.
+    pub rules: Option<TextFile>,
+    /// Rules that come before the others.
+    pub local_rules: Option<TextFile>,
+    /// The names of sites, instead of the shipped ones.
+    pub sources: Option<TextFile>,
+    /// Names of sites that are added to the others or take their place.
+    pub local_sources: Option<TextFile>,
 }
 
 /// Reads every pipeline and every SQL file below `root`, in the order of their names.
@@ -64,7 +72,7 @@ pub(super) fn read(root: &Path) -> Result<Files> {
 }
 
 /// The files about channels below `root`, those that are there.
-pub(super) fn read_channels(root: &Path) -> Result<[Option<TextFile>; 2]> {
+pub(super) fn read_channels(root: &Path) -> Result<ChannelFiles> {
     let file = |shown: &str| {
         let path = root.join(shown);
         match fs::metadata(&path) {
@@ -75,7 +83,12 @@ pub(super) fn read_channels(root: &Path) -> Result<[Option<TextFile>; 2]> {
             }
         }
     };
-    Ok([file(CHANNEL_RULES)?, file(CHANNEL_SOURCES)?])
+    Ok(ChannelFiles {
+        rules: file("sql/channel_rules.csv")?,
+        local_rules: file("sql/channel_rules.local.csv")?,
+        sources: file("sql/channel_sources.csv")?,
+        local_sources: file("sql/channel_sources.local.csv")?,
+    })
 }
 
 fn read_directory(directory: &Path, shown: &str, extension: &str) -> Result<Vec<TextFile>> {

@@ -24,7 +24,7 @@ use arrow::datatypes::SchemaRef;
 use crate::error::{Error, Kind, Problem, Result};
 use crate::name::{TableName, did_you_mean};
 
-pub use channels::{Channels, Claim, Site};
+pub use channels::{Channels, Claim, Line, Rule, Site};
 pub use ddl::JSON;
 pub use nesting::{Excess, check_nesting};
 pub use schedule::Schedule;

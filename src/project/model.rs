@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use crate::name::TableName;
 
 use super::Mistake;
+use super::channels::Fingerprints;
 use super::nesting::check_nesting;
 
 /// What a model's file says.
@@ -19,7 +20,20 @@ pub(super) struct Select {
     pub normal_sql: String,
     pub reads: Vec<TableName>,
     /// Whether it goes by the rules of channels.
-    pub uses_channels: bool,
+    uses_channels: bool,
+    /// Whether it says in which lines they stand.
+    names_lines: bool,
+}
+
+impl Select {
+    /// The fingerprint of the rules of channels, as far as the model goes by them.
+    pub(super) fn rules(&self, rules: &Fingerprints) -> String {
+        match (self.names_lines, self.uses_channels) {
+            (true, _) => rules.of_places.clone(),
+            (false, true) => rules.of_cells.clone(),
+            (false, false) => String::new(),
+        }
+    }
 }
 
 /// Reads the SELECT in `text`.
@@ -50,7 +64,9 @@ pub(super) fn read(text: &str) -> Result<Select, Vec<Mistake>> {
     // The normal form has no comments; a text that looks like a call does no harm.
     let lower = normal_sql.to_lowercase();
     let uses_channels = ["channel(", "touch("].iter().any(|call| lower.contains(call));
-    Ok(Select { uses_channels, description: leading_comment(text), normal_sql, reads })
+    let names_lines = lower.contains("channel_reason(");
+    let description = leading_comment(text);
+    Ok(Select { uses_channels, names_lines, description, normal_sql, reads })
 }
 
 /// The statements of `text`, unless they nest too deep.

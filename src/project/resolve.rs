@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::error::Problem;
 use crate::name::{Layer, TableName, did_you_mean, is_identifier};
 
+use super::channels::Fingerprints;
 use super::load::{Files, TextFile};
 use super::parameters::Parameters;
 use super::raw::{At, RawExpectation, RawModel, RawPipeline, RawSource};
@@ -25,7 +26,7 @@ pub(super) struct Resolved {
 pub(super) fn resolve(files: &Files) -> Resolved {
     let mut problems = Vec::new();
     let channels = Channels::of_files(&files.channels, &mut problems);
-    let rules = channels.fingerprint.clone();
+    let rules = channels.fingerprints.clone();
     let mut resolver = Resolver { sql: sql_files(files), rules, problems, ..Resolver::default() };
     resolver.misplaced_files(files);
     let mut pipelines = Vec::new();
@@ -54,8 +55,8 @@ struct Resolver {
     sql: BTreeMap<TableName, TextFile>,
     /// Where each table was declared first: file and line.
     declared: BTreeMap<TableName, (String, usize)>,
-    /// The fingerprint of the rules of channels.
-    rules: String,
+    /// The fingerprints of the rules of channels.
+    rules: Fingerprints,
     problems: Vec<Problem>,
 }
 
@@ -159,7 +160,7 @@ impl Resolver {
                 file: sql.path,
                 description: select.description,
                 sql: text,
-                rules: if select.uses_channels { self.rules.clone() } else { String::new() },
+                rules: select.rules(&self.rules),
                 normal_sql: select.normal_sql,
                 reads: select.reads,
                 strategy,

@@ -34,8 +34,9 @@ const QUERIES: usize = 20;
 const DEPTH: usize = 5;
 
 /// The functions whose errors are ours to word.
-const FUNCTIONS: [&str; 11] = [
+const FUNCTIONS: [&str; 12] = [
     "channel",
+    "channel_reason",
     "count_events",
     "first_event",
     "instant",

@@ -8,6 +8,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod broken_records;
 mod channels;
+mod claims;
 mod clicks;
 mod commands;
 mod compaction;

@@ -37,7 +37,8 @@ fn an_edited_rule_of_channels_reaches_all_that_goes_by_it() {
     assert_eq!(bench.query(credited), [json!({"channel": "Ideas"})]);
     bench.command(&["verify"]).ok();
 
-    bench.edit("sql/channel_sources.csv", "instagram,,social", "instagram,insta,social");
+    let sources = "name,source,category\ninstagram,insta,social\n";
+    fs::write(bench.path("sql/channel_sources.local.csv"), sources).unwrap();
     assert_eq!(changed(&bench.run()), ["silver.sessions"]);
     let source = "SELECT DISTINCT source FROM silver.sessions";
     assert_eq!(bench.query(source), [json!({"source": "insta"})]);
@@ -67,7 +68,8 @@ fn mistakes_beside_the_sql_are_named_with_their_lines() {
         "longest_path = [50]\nunused = true",
     );
     bench.edit("sql/gold/conversion_paths.sql", "$half_life_days", "$half_live_days");
-    bench.edit("sql/channel_rules.csv", "Affiliates,,,affiliate,,,", "Affiliates,,,(affiliate,,,");
+    let rules = "channel,category,source,medium,campaign,referrer,paid\n# one\nA,,,(affiliate,,,\n";
+    fs::write(bench.path("sql/channel_rules.csv"), rules).unwrap();
     fs::write(bench.path("sql/channel_sources.csv"), "name,source,category\nGoogle,,search\n")
         .unwrap();
     let ended = bench.command(&["run"]);
@@ -78,7 +80,7 @@ fn mistakes_beside_the_sql_are_named_with_their_lines() {
         "no model of this pipeline uses the parameter `half_life_days`",
         "there is no parameter `$half_live_days` (did you mean `half_life_days`?)",
         "there is no parameter `$longest_path`",
-        "sql/channel_rules.csv:30: `(affiliate` is not a regular expression",
+        "sql/channel_rules.csv:3: `(affiliate` is not a regular expression",
         "sql/channel_sources.csv:2: a name is in lower case",
     ] {
         assert!(ended.err.contains(wanted), "{wanted}\nis not in\n{}", ended.err);

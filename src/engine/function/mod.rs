@@ -30,7 +30,8 @@ use bounded::Bounded;
 /// are built anew.
 pub(super) fn version(name: &str) -> Option<u32> {
     match name {
-        "count_events" | "first_event" | "instant" | "journeys" | "touch" | "channel"
+        "touch" | "channel" => Some(2),
+        "count_events" | "first_event" | "instant" | "journeys" | "channel_reason"
         | "url_parts" | "user_agent" | "removal_effects" | "session_number" | "share" => Some(1),
         _ => None,
     }
@@ -54,6 +55,7 @@ impl Functions {
                 journeys::Journeys::new().into(),
                 touch::Touch::whole(channels).into(),
                 touch::Touch::channel(channels).into(),
+                touch::Touch::reason(channels).into(),
                 url_parts::UrlParts::new().into(),
                 user_agent::UserAgent::new().into(),
             ],
