@@ -6,6 +6,7 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod addresses;
 mod broken_records;
 mod channels;
 mod clicks;
@@ -18,6 +19,7 @@ mod fuzz;
 mod generated;
 mod history;
 mod incremental;
+mod instants;
 #[cfg(unix)]
 mod lake;
 mod layers;

@@ -168,11 +168,8 @@ impl ScalarUDFImpl for Touch {
 
 /// The URLs that say something about a campaign.
 fn with_campaign(urls: &StringViewArray) -> StringViewArray {
-    let says = |url: &&str| {
-        ["utm_", "clid=", "braid="].iter().any(|part| url.contains(part))
-            || (url.contains('?') && url.contains('%'))
-    };
-    urls.iter().map(|url| url.filter(says)).collect()
+    let may_tell = |url: &&str| url_parts::may_tell(url);
+    urls.iter().map(|url| url.filter(may_tell)).collect()
 }
 
 fn claim_the_same(columns: [&StringViewArray; 5], left: usize, right: usize) -> bool {
