@@ -20,6 +20,7 @@ mod generated;
 mod history;
 mod incremental;
 mod instants;
+mod json;
 #[cfg(unix)]
 mod lake;
 mod layers;
