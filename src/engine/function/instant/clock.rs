@@ -1,7 +1,7 @@
 //! Times of day, and the zones behind them.
 
 use super::digits;
-use super::moment::{MIDNIGHT, Time, Zone};
+use super::moment::{Time, Zone};
 use super::scanner::{Scanner, fraction};
 
 /// Names that mean one zone wherever they are written, and its hours ahead of UTC. Those of North

@@ -71,7 +71,8 @@ impl<'a> Scanner<'a> {
 
     /// A number of one or two digits.
     pub(super) fn one_or_two(&mut self) -> Option<u32> {
-        number(self.digits()).filter(|number| *number < 100)
+        let digits = self.digits();
+        number(digits).filter(|_| digits.len() < 3)
     }
 
     /// A number of two digits.
