@@ -26,7 +26,7 @@ use crate::runtime::Memory;
 use super::check::mistake_of;
 use super::expressions::too_long_constant;
 use super::failure::{caught, caught_rows, engine_error};
-use super::function::Functions;
+use super::function::{Functions, without_unions};
 
 /// The name under which a lake is known in SQL.
 const CATALOG: &str = "lake";
@@ -120,7 +120,8 @@ impl Engine {
             .build();
         let context = SessionContext::new_with_state(state);
         context.register_catalog(CATALOG, catalog);
-        self.functions.register(&context);
+        let registered = self.functions.register(&context);
+        debug_assert!(registered.is_ok(), "{registered:?}");
         Session { context, holding_limit: self.holding_limit }
     }
 }
@@ -157,7 +158,7 @@ impl Session {
     pub(super) async fn try_plan(&self, sql: &str) -> datafusion::common::Result<LogicalPlan> {
         within_limits(sql)?;
         let (state, sql) = (self.context.state(), sql.to_owned());
-        apart(async move { state.create_logical_plan(&sql).await }).await
+        apart(async move { without_unions(state.create_logical_plan(&sql).await?) }).await
     }
 
     /// `plan` after all that can be improved without looking at rows.

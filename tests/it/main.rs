@@ -6,6 +6,7 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod addresses;
 mod broken_records;
 mod channels;
 mod claims;
@@ -19,6 +20,8 @@ mod fuzz;
 mod generated;
 mod history;
 mod incremental;
+mod instants;
+mod json;
 #[cfg(unix)]
 mod lake;
 mod layers;

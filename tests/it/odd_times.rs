@@ -102,12 +102,8 @@ fn odd_times_that_come_later_are_taken_out_as_well_and_corrections_come_in() {
     bench.land("a.json", lines(two_weeks()));
     bench.run();
     let too_early = ["0001-01-01", "1677-09-20T23:59:59Z", "1994-12-31T23:59:59.999999Z"];
-    let too_late = [
-        "2262-04-12T00:00:00Z",
-        "99999999999",
-        "9999-12-31T23:59:59.999999Z",
-        "01 Jul 12025 09:30:00 GMT",
-    ];
+    let too_late =
+        ["2262-04-12T00:00:00Z", "9999-12-31T23:59:59.999999Z", "01 Jul 12025 09:30:00 GMT"];
     bench.land(
         "b.json",
         lines([too_early.as_slice(), too_late.as_slice()].concat().into_iter().map(session_at)),

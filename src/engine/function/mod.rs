@@ -6,7 +6,9 @@ mod first_event;
 mod instant;
 mod interval;
 mod journeys;
+mod json;
 mod lists;
+mod param;
 mod paths;
 mod removal_effects;
 mod session_number;
@@ -18,21 +20,24 @@ mod user_agent;
 
 use std::sync::Arc;
 
+use datafusion::common::Result;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 use datafusion::prelude::SessionContext;
 
 use crate::project::Channels;
 
 use bounded::Bounded;
+pub(super) use json::without_unions;
 
-/// The version of one of our functions; None for those of the engine. It counts when the function
-/// gives other results than before for what it was given before, so that tables that were built with it
-/// are built anew.
+/// The version of one of our functions, and of those about JSON; None for those of the engine. It counts
+/// when the function gives other results than before for what it was given before, so that tables that
+/// were built with it are built anew.
 pub(super) fn version(name: &str) -> Option<u32> {
     match name {
-        "touch" | "channel" => Some(2),
-        "count_events" | "first_event" | "instant" | "journeys" | "channel_reason"
-        | "url_parts" | "user_agent" | "removal_effects" | "session_number" | "share" => Some(1),
+        "channel_reason" | "count_events" | "journeys" | "param" | "user_agent" | "removal_effects"
+        | "session_number" | "share" => Some(1),
+        "channel" | "first_event" | "instant" | "touch" | "url_parts" => Some(2),
+        name if name.starts_with("json_") => Some(1),
         _ => None,
     }
 }
@@ -53,6 +58,7 @@ impl Functions {
                 first_event::FirstEvent::new().into(),
                 instant::Instant::new().into(),
                 journeys::Journeys::new().into(),
+                param::Param::new().into(),
                 touch::Touch::whole(channels).into(),
                 touch::Touch::channel(channels).into(),
                 touch::Touch::reason(channels).into(),
@@ -68,7 +74,9 @@ impl Functions {
     }
 
     /// Makes them known to a session, and keeps the engine's own within bounds.
-    pub(super) fn register(&self, context: &SessionContext) {
+    ///
+    /// Errors: none from a session, which takes whatever is registered.
+    pub(super) fn register(&self, context: &SessionContext) -> Result<()> {
         let bounded: Vec<_> = context
             .state_ref()
             .read()
@@ -82,6 +90,7 @@ impl Functions {
         self.of_row_among_others
             .iter()
             .for_each(|function| context.register_udwf(function.clone()));
+        json::register(context)
     }
 }
 
@@ -102,5 +111,10 @@ mod tests {
             assert!(version(name).is_some(), "{name}");
         }
         assert_eq!(version("lower"), None);
+        let context = SessionContext::new();
+        functions.register(&context).unwrap();
+        let state = context.state();
+        let of_json = state.scalar_functions().keys().filter(|name| name.starts_with("json_"));
+        assert!(of_json.count() > 10);
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn campaigns(pages: &StringViewArray) -> StringViewArray {
 }
 
 fn campaign(page: &str) -> Option<String> {
-    if !page.contains(['?', '#']) {
+    if !url_parts::may_tell(page) {
         return None;
     }
     let (url, _) = url_parts::parse(page)?;
