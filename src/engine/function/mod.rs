@@ -30,8 +30,10 @@ use bounded::Bounded;
 /// are built anew.
 pub(super) fn version(name: &str) -> Option<u32> {
     match name {
+        "user_agent" => Some(2),
         "count_events" | "first_event" | "instant" | "journeys" | "touch" | "channel"
-        | "url_parts" | "user_agent" | "removal_effects" | "session_number" | "share" => Some(1),
+        | "url_parts" | "system_name" | "browser_name" | "device_name" | "removal_effects"
+        | "session_number" | "share" => Some(1),
         _ => None,
     }
 }
@@ -56,6 +58,9 @@ impl Functions {
                 touch::Touch::channel(channels).into(),
                 url_parts::UrlParts::new().into(),
                 user_agent::UserAgent::new().into(),
+                user_agent::NameOf::system().into(),
+                user_agent::NameOf::browser().into(),
+                user_agent::NameOf::device().into(),
             ],
             of_many_rows: vec![removal_effects::RemovalEffects::new().into()],
             of_row_among_others: vec![
