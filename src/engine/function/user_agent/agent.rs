@@ -57,7 +57,7 @@ pub(super) fn start(text: &str) -> &str {
 
 /// Words of systems in user agents; the first that is found counts, so that what a system pretends to be
 /// comes after it.
-const SYSTEMS: [(&str, &str); 54] = [
+const SYSTEMS: [(&str, &str); 55] = [
     ("windows phone", "Windows Phone"),
     ("iemobile", "Windows Phone"),
     ("windows mobile", "Windows Phone"),
@@ -82,8 +82,9 @@ const SYSTEMS: [(&str, &str); 54] = [
     ("iphone", "iOS"),
     ("ipad", "iOS"),
     ("ipod", "iOS"),
-    ("ios ", "iOS"),
-    ("ios/", "iOS"),
+    (" ios ", "iOS"),
+    (" ios/", "iOS"),
+    ("(ios ", "iOS"),
     ("cros ", "ChromeOS"),
     ("android", "Android"),
     ("andr0id", "Android"),

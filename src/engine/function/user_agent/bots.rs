@@ -45,7 +45,7 @@ fn is_of_people(text: &str) -> bool {
 }
 
 /// The agent without what an Android browser says of the device: models have all kinds of names.
-fn without_model(agent: &str) -> String {
+pub(super) fn without_model(agent: &str) -> String {
     let whole = || agent.to_owned();
     let Some((before, rest)) = agent.split_once('(') else { return whole() };
     let mut depth = 1_usize;
@@ -60,7 +60,9 @@ fn without_model(agent: &str) -> String {
     let Some((device, behind)) = end.and_then(|end| rest.split_at_checked(end)) else {
         return whole();
     };
-    let is_more = ["http", "compatible", "mozilla"].iter().any(|word| device.contains(word));
+    // Opera names itself there.
+    let is_more = agent.starts_with("opera")
+        || ["http", "compatible", "mozilla"].iter().any(|word| device.contains(word));
     if is_more || !device.contains("android") { whole() } else { format!("{before}({behind}") }
 }
 

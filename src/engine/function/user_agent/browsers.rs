@@ -14,7 +14,7 @@ pub(super) static NAMED: LazyLock<Vec<(&str, &str)>> =
     LazyLock::new(|| super::rows(include_str!("browsers.csv")));
 
 /// Products that tell of an engine, a system or a device and not of a browser.
-const PARTS: [&str; 62] = [
+const PARTS: [&str; 65] = [
     "mozilla",
     "applewebkit",
     "applelwebkit",
@@ -24,6 +24,9 @@ const PARTS: [&str; 62] = [
     "safari",
     "mobilesafari",
     "firefox",
+    "firephp",
+    "bro",
+    "svn",
     "khtml",
     "build",
     "nettype",
@@ -101,11 +104,23 @@ pub(super) fn browser(text: &str, lower: &str) -> Option<(String, Option<String>
     }
 }
 
-/// What a bot calls itself.
+/// What a bot calls itself, or else the browser that it uses.
 pub(super) fn bot(text: &str) -> Option<(String, Option<String>)> {
-    patterns::browser(text)
-        .map(|(name, version)| (names::browser(&name), version))
-        .or_else(|| product(text))
+    let known = patterns::browser(text).map(|(name, version)| (names::browser(&name), version));
+    // A part of an address is no name.
+    let known = known.filter(|(name, _)| !name.contains('/'));
+    match known {
+        Some((name, version)) if !is_plain(&name) => Some((name, version)),
+        known => compatible(text).or_else(|| product(text)).or(known),
+    }
+}
+
+/// What stands behind `compatible;`, if it has a version.
+fn compatible(text: &str) -> Option<(String, Option<String>)> {
+    let (_, behind) = text.split_once("compatible;")?;
+    let (name, version) = behind.split([';', ')']).next()?.trim().split_once('/')?;
+    let is_name = (1..=LONGEST_NAME).contains(&name.len()) && !name.contains(':');
+    is_name.then(|| (name.to_owned(), version_after("/", &format!("/{version}"))))
 }
 
 /// The version behind a word of our list.
@@ -165,6 +180,7 @@ fn is_plain(name: &str) -> bool {
             | "Android Browser"
             | "Android WebView"
             | "CFNetwork"
+            | "Electron"
     )
 }
 
@@ -231,6 +247,25 @@ mod tests {
         assert_eq!(product(text), Some(("Beaker Browser".to_owned(), Some("0.8.2".to_owned()))));
         assert_eq!(product("Mozilla/5.0 (Hidden/1.0) Chrome/126.0.0.0 Safari/537.36"), None);
         assert_eq!(product("((( ))) Mozilla/5.0 / a/1 Name/x"), None);
+    }
+
+    #[test]
+    fn a_bot_has_the_name_by_which_it_calls_itself() {
+        let cases = [
+            (
+                "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+                "Googlebot",
+            ),
+            (
+                "Mozilla/5.0 Chrome/119.0.0.0 (compatible; AnythingNew/0.1) Safari/537.36",
+                "AnythingNew",
+            ),
+            ("Mozilla/5.0 Chrome/119.0.0.0 Safari/537.36 (team@example.com)", "Chrome"),
+            ("anything/2.0 (+https://example.com/bot)", "anything"),
+        ];
+        for (text, name) in cases {
+            assert_eq!(bot(text).unwrap().0, name, "{text}");
+        }
     }
 
     #[test]

@@ -193,7 +193,7 @@ fn system(claim: &str) -> String {
 }
 
 /// Browsers that our list does not know by these words, in lower case and without blanks and signs.
-const BROWSERS: [(&str, &str); 44] = [
+const BROWSERS: [(&str, &str); 43] = [
     ("chrome", "Chrome"),
     ("googlechrome", "Chrome"),
     ("chromewebview", "Android WebView"),
@@ -207,9 +207,10 @@ const BROWSERS: [(&str, &str); 44] = [
     ("safari", "Safari"),
     ("applesafari", "Safari"),
     ("safariinapp", "Safari (in-app)"),
-    ("mobilesafariuiwkwebview", "Safari (in-app)"),
-    ("safariuiwkwebview", "Safari (in-app)"),
+    ("mobilesafariui", "Safari (in-app)"),
+    ("safariui", "Safari (in-app)"),
     ("iossafari", "Safari"),
+    ("wkwebview", "Safari (in-app)"),
     ("firefox", "Firefox"),
     ("mozillafirefox", "Firefox"),
     ("mozilla", "Firefox"),
@@ -232,8 +233,6 @@ const BROWSERS: [(&str, &str); 44] = [
     ("samsungbrowser", "Samsung Internet"),
     ("amazonsilk", "Silk"),
     ("uc", "UC Browser"),
-    ("yandex", "Yandex Browser"),
-    ("qq", "QQ Browser"),
     ("miui", "Mi Browser"),
     ("twitter", "X"),
     ("huawei", "Huawei Browser"),
@@ -247,8 +246,8 @@ const BESIDES: [&str; 7] =
 /// Names by what they are called, as [`key_of`] writes it; of one that stands twice the first counts.
 static BY_KEY: LazyLock<HashMap<String, &str>> = LazyLock::new(|| {
     let mut names = HashMap::new();
-    let named = NAMED.iter().flat_map(|(word, name)| [(*name, *name), (*word, *name)]);
-    for (word, name) in BROWSERS.into_iter().chain(named) {
+    let themselves = NAMED.iter().map(|(_, name)| (*name, *name));
+    for (word, name) in BROWSERS.into_iter().chain(themselves).chain(NAMED.iter().copied()) {
         names.entry(key_of(word)).or_insert(name);
     }
     names
