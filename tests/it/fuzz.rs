@@ -34,15 +34,18 @@ const QUERIES: usize = 20;
 const DEPTH: usize = 5;
 
 /// The functions whose errors are ours to word.
-const FUNCTIONS: [&str; 11] = [
+const FUNCTIONS: [&str; 14] = [
+    "browser_name",
     "channel",
     "count_events",
+    "device_name",
     "first_event",
     "instant",
     "journeys",
     "removal_effects",
     "session_number",
     "share",
+    "system_name",
     "touch",
     "url_parts",
     "user_agent",

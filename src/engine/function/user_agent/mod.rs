@@ -13,19 +13,19 @@ mod browsers;
 mod names;
 mod patterns;
 
-use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use arrow::array::{
-    Array as _, ArrayRef, AsArray as _, BooleanBuilder, NullBufferBuilder, StringViewBuilder,
-    StructArray,
+    ArrayRef, AsArray as _, BooleanBuilder, NullBufferBuilder, StringViewBuilder, StructArray,
 };
-use arrow::compute::cast;
+use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Field, Fields};
-use datafusion::common::{Result, exec_err};
+use datafusion::common::{HashMap, Result, exec_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
+
+use super::texts;
 
 use agent::Agent;
 
@@ -64,14 +64,12 @@ impl ScalarUDFImpl for UserAgent {
         let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
         let [texts] = arrays.as_slice() else { return exec_err!("user_agent takes one text") };
         let texts = cast(texts, &DataType::Utf8View)?;
-        let mut of_batch: HashMap<&str, Known> = HashMap::new();
-        let mut columns = Columns::new(texts.len());
-        for text in texts.as_string_view() {
-            let agent = text
-                .and_then(|text| of_batch.entry(text).or_insert_with(|| known(text)).as_deref());
-            columns.add(agent);
+        let (agents, places) = texts::distinct(texts.as_string_view());
+        let mut columns = Columns::new(agents.len());
+        for text in agents {
+            columns.add(known(text).as_deref());
         }
-        Ok(ColumnarValue::Array(columns.finish()?))
+        Ok(ColumnarValue::Array(take(&columns.finish()?, &places, None)?))
     }
 }
 

@@ -4,16 +4,17 @@
 //! `user_agent` gives too, as `iOS` for `iPhone`, `macOS` for `MacIntel`, `Windows` for `Windows 10` and
 //! `Win32`. A claim that nobody knows stays as it is, without blanks around; NULL where nothing is said.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use arrow::array::{Array as _, AsArray as _, StringViewBuilder};
-use arrow::compute::cast;
+use arrow::array::{AsArray as _, StringViewArray};
+use arrow::compute::{cast, take};
 use arrow::datatypes::DataType;
-use datafusion::common::{Result, exec_err};
+use datafusion::common::{HashMap, Result, exec_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
+
+use crate::engine::function::texts;
 
 use super::browsers::NAMED;
 
@@ -77,15 +78,10 @@ impl ScalarUDFImpl for NameOf {
             Kind::Browser => browser,
             Kind::Device => device,
         };
-        let mut known = HashMap::new();
-        let mut names = StringViewBuilder::with_capacity(texts.len());
-        for text in texts.as_string_view() {
-            let found = text.map(|text| {
-                known.entry(text).or_insert_with(|| (!is_nothing(text)).then(|| name(text)))
-            });
-            names.append_option(found.and_then(|name| name.as_deref()));
-        }
-        Ok(ColumnarValue::Array(Arc::new(names.finish())))
+        let (claims, places) = texts::distinct(texts.as_string_view());
+        let names: StringViewArray =
+            claims.into_iter().map(|claim| (!is_nothing(claim)).then(|| name(claim))).collect();
+        Ok(ColumnarValue::Array(take(&names, &places, None)?))
     }
 }
 
