@@ -14,7 +14,7 @@ pub(super) static NAMED: LazyLock<Vec<(&str, &str)>> =
     LazyLock::new(|| super::rows(include_str!("browsers.csv")));
 
 /// Products that tell of an engine, a system or a device and not of a browser.
-const PARTS: [&str; 65] = [
+const PARTS: [&str; 66] = [
     "mozilla",
     "applewebkit",
     "applelwebkit",
@@ -25,6 +25,7 @@ const PARTS: [&str; 65] = [
     "mobilesafari",
     "firefox",
     "firephp",
+    "cordova-amazon-fireos",
     "bro",
     "svn",
     "khtml",
