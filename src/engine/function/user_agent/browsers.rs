@@ -1,17 +1,12 @@
 //! Which browser or app sent a user agent, and in which version.
 //!
-//! Our own list comes first (`browsers.csv`), then the patterns of uap-core, then what a product calls
+//! Our own list comes first ([`NAMED`]), then the patterns of uap-core, then what a product calls
 //! itself that stands among those of the engine; what is left is one of the few browsers that say
 //! nothing else.
 
-use std::sync::LazyLock;
-
 use super::bots::without_model;
-use super::{names, patterns};
-
-/// Words and names, in the order of the file.
-pub(super) static NAMED: LazyLock<Vec<(&str, &str)>> =
-    LazyLock::new(|| super::rows(include_str!("browsers.csv")));
+use super::names::{self, NAMED};
+use super::patterns;
 
 /// Products that tell of an engine, a system or a device and not of a browser.
 const PARTS: [&str; 66] = [

@@ -16,7 +16,10 @@ use datafusion::logical_expr::{
 
 use crate::engine::function::texts;
 
-use super::browsers::NAMED;
+/// What browsers and apps write into user agents, and their names, in the order of the file: the first
+/// that is found counts.
+pub(super) static NAMED: LazyLock<Vec<(&str, &str)>> =
+    LazyLock::new(|| super::rows(include_str!("browsers.csv")));
 
 /// One of the three functions.
 #[derive(Debug, PartialEq, Eq, Hash)]
