@@ -239,8 +239,8 @@ mod tests {
 
     #[test]
     fn a_product_that_nobody_listed_keeps_its_name() {
-        let text = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) BeakerBrowser/0.8.2 Chrome/66.0 Electron/3.0 Safari/537.36";
-        assert_eq!(product(text), Some(("Beaker Browser".to_owned(), Some("0.8.2".to_owned()))));
+        let text = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) BeakerBrowser/1.1.0 Chrome/80.0 Electron/8.2 Safari/537.36";
+        assert_eq!(product(text), Some(("Beaker Browser".to_owned(), Some("1.1.0".to_owned()))));
         assert_eq!(product("Mozilla/5.0 (Hidden/1.0) Chrome/126.0.0.0 Safari/537.36"), None);
         assert_eq!(product("((( ))) Mozilla/5.0 / a/1 Name/x"), None);
     }
