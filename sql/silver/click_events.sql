@@ -1,4 +1,6 @@
 -- One row per delivered click, whatever its shape: typed, with what is wrong with it, if anything is.
+-- What it claims of the device is in claimed_…; device_type, os and browser are these in the names that
+-- sessions have too, and where nothing is claimed, what the user agent says. Bots are marked, and they stay.
 -- A click without an id is told from others by all that it says. A click without a time has no day, and
 -- neither has one whose time cannot be right.
 WITH parsed AS (
@@ -60,9 +62,14 @@ SELECT
     "elementClass" AS element_class,
     coalesce("elementText", button) AS element_text,
     duration AS duration_seconds,
-    coalesce(device['type'], agent['device_type']) AS device_type,
-    coalesce(device['platform'], agent['os']) AS os,
-    coalesce(device['browser'], agent['browser']) AS browser,
+    coalesce(device_name(device['type']), agent['device_type']) AS device_type,
+    coalesce(system_name(device['platform']), agent['os']) AS os,
+    coalesce(browser_name(device['browser']), agent['browser']) AS browser,
+    device['type'] AS claimed_device_type,
+    device['platform'] AS claimed_os,
+    device['browser'] AS claimed_browser,
+    coalesce(agent['is_bot'], false) AS is_bot,
+    agent['bot_reason'] AS bot_reason,
     location['city'] AS city,
     location['country'] AS country,
     _source,

@@ -1,5 +1,5 @@
 -- One row per event of a session; a session without events keeps one row whose event is NULL.
--- The thirteen columns of the original report come first, in its order.
+-- The thirteen columns of the original report come first, in its order and with what the source claimed.
 WITH exploded AS (
     -- A row is one event, with its place in the session.
     SELECT
@@ -12,9 +12,9 @@ SELECT
     session_id,
     user_id,
     timestamp,
-    device_type,
-    os,
-    browser,
+    claimed_device_type AS device_type,
+    claimed_os AS os,
+    claimed_browser AS browser,
     page_url,
     referrer,
     platform,
@@ -30,6 +30,7 @@ SELECT
     bounce,
     conversion,
     session_date,
+    is_bot,
     _source,
     _position,
     _batch

@@ -1,14 +1,17 @@
 -- One row per session (session_date, user_id, session_id), the newest delivery, typed.
 -- Session ids repeat between users, and a session belongs to the UTC day on which it began.
 -- What the source claims (bounce, conversion, is_returning_visitor, visit_count, platform, utm_medium,
--- utm_campaign) stays as claimed; source, medium and campaign are these claims in one form.
+-- utm_campaign) stays as claimed; source, medium and campaign are these claims in one form. What it claims
+-- of device, system and browser is in claimed_…; device_type, os and browser are these in the names that
+-- clicks have too, and where nothing is claimed, what the user agent says. Bots are marked, and they stay.
 -- _ingested_at tells whether a session lay in the future when it came.
 WITH typed AS (
-    -- A row is one delivered record, with its time read and its claims brought to one form.
+    -- A row is one delivered record, with its time and its user agent read and its claims brought to one form.
     SELECT
         *,
         instant(timestamp) AS started_at,
-        touch(utm_source, utm_medium, utm_campaign, referrer, page_url) AS touch
+        touch(utm_source, utm_medium, utm_campaign, referrer, page_url) AS touch,
+        user_agent(user_agent) AS agent
     FROM bronze.web_sessions
 )
 SELECT
@@ -17,9 +20,14 @@ SELECT
     session_id,
     started_at AS timestamp,
     user_agent,
-    device_type,
-    os,
-    browser,
+    coalesce(device_name(device_type), agent['device_type']) AS device_type,
+    coalesce(system_name(os), agent['os']) AS os,
+    coalesce(browser_name(browser), agent['browser']) AS browser,
+    device_type AS claimed_device_type,
+    os AS claimed_os,
+    browser AS claimed_browser,
+    coalesce(agent['is_bot'], false) AS is_bot,
+    agent['bot_reason'] AS bot_reason,
     regexp_replace(page_url, '[^a-zA-Z0-9- ]', '', 'g') AS page_url,
     split_part(split_part(regexp_replace(page_url, '^[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*', ''), '#', 1), '?', 1)
         AS page_path,

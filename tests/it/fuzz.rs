@@ -34,16 +34,20 @@ const QUERIES: usize = 20;
 const DEPTH: usize = 5;
 
 /// The functions whose errors are ours to word.
-const FUNCTIONS: [&str; 12] = [
+const FUNCTIONS: [&str; 16] = [
+    "browser_name",
     "channel",
     "channel_reason",
     "count_events",
+    "device_name",
     "first_event",
     "instant",
     "journeys",
+    "param",
     "removal_effects",
     "session_number",
     "share",
+    "system_name",
     "touch",
     "url_parts",
     "user_agent",

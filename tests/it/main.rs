@@ -7,6 +7,7 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod addresses;
+mod agents;
 mod broken_records;
 mod channels;
 mod claims;

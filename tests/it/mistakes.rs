@@ -19,7 +19,7 @@ fn a_mistyped_column_is_named_with_file_line_and_nearest_name() {
 fn every_problem_of_every_file_comes_at_once() {
     let bench = Bench::new();
     bench.edit("sql/silver/visit_count.sql", "FROM silver.sessions", "FROM silver.session");
-    bench.edit("sql/silver/final_cookies.sql", "    device_type,\n", "    device_typ,\n");
+    bench.edit("sql/silver/final_cookies.sql", "    conversion,\n", "    conversio,\n");
     bench.edit(
         "sql/gold/conversions.sql",
         "GROUP BY session_date, element_id, event_type\n",
@@ -34,7 +34,7 @@ fn every_problem_of_every_file_comes_at_once() {
         "sql/silver/visit_count.sql:13: there is no table `silver.session` (did you mean `silver.sessions`?)",
         "sql/gold/conversions.sql:",
         "does not parse",
-        "there is no column `device_typ` (did you mean `device_type`?)",
+        "there is no column `conversio` (did you mean `conversion`?)",
         "sql/gold/orphan.sql: no pipeline declares `gold.orphan`",
         "`gold.session_durations` has no file sql/gold/session_durations.sql",
     ] {

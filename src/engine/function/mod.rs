@@ -34,9 +34,9 @@ pub(super) use json::without_unions;
 /// were built with it are built anew.
 pub(super) fn version(name: &str) -> Option<u32> {
     match name {
-        "channel_reason" | "count_events" | "journeys" | "param" | "user_agent" | "removal_effects"
-        | "session_number" | "share" => Some(1),
-        "channel" | "first_event" | "instant" | "touch" | "url_parts" => Some(2),
+        "browser_name" | "channel_reason" | "count_events" | "device_name" | "journeys" | "param"
+        | "removal_effects" | "session_number" | "share" | "system_name" => Some(1),
+        "channel" | "first_event" | "instant" | "touch" | "url_parts" | "user_agent" => Some(2),
         name if name.starts_with("json_") => Some(1),
         _ => None,
     }
@@ -64,6 +64,9 @@ impl Functions {
                 touch::Touch::reason(channels).into(),
                 url_parts::UrlParts::new().into(),
                 user_agent::UserAgent::new().into(),
+                user_agent::NameOf::system().into(),
+                user_agent::NameOf::browser().into(),
+                user_agent::NameOf::device().into(),
             ],
             of_many_rows: vec![removal_effects::RemovalEffects::new().into()],
             of_row_among_others: vec![

@@ -1,18 +1,35 @@
 //! A function of texts, computed once for each different text of a batch.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array as _, ArrayRef, AsArray as _, NullBufferBuilder, StringViewBuilder, StructArray,
+    Array as _, ArrayRef, AsArray as _, NullBufferBuilder, StringViewArray, StringViewBuilder,
+    StructArray, UInt32Array,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields};
-use datafusion::common::{Result, exec_err};
+use datafusion::common::{HashMap, Result, exec_err};
 
 /// The STRUCT of texts with these fields.
 pub(super) fn fields<const N: usize>(names: [&str; N]) -> Fields {
     names.iter().map(|name| Field::new(*name, DataType::Utf8View, true)).collect()
+}
+
+/// The different texts of an array, and for each row which of them it holds.
+pub(super) fn distinct(texts: &StringViewArray) -> (Vec<&str>, UInt32Array) {
+    let mut different = Vec::new();
+    let mut known = HashMap::new();
+    let places = texts.iter().map(|text| {
+        let text = text?;
+        let place = known.entry(text).or_insert_with(|| {
+            different.push(text);
+            different.len() - 1
+        });
+        // An array has no more rows than its offsets can count.
+        u32::try_from(*place).ok()
+    });
+    let places = places.collect();
+    (different, places)
 }
 
 /// The STRUCTs of `names` that `compute` gives for the text of each row, NULL where it gives none.
