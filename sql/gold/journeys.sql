@@ -1,7 +1,7 @@
 -- One row per session: where it came from, and how its visitor came up to it over the sessions within the
 -- lookback. Weeks begin on Monday and are counted in days: date_trunc goes no further than 1677 to 2262.
 WITH visitors AS (
-    -- A row is one visitor with all of his sessions.
+    -- A row is one visitor with all of his sessions that count.
     SELECT
         user_id,
         array_agg(struct(
@@ -12,9 +12,11 @@ WITH visitors AS (
             source AS source,
             medium AS medium,
             campaign AS campaign,
-            coalesce(conversion, false) AS is_converting
+            coalesce(conversion, false) AS is_converting,
+            coalesce(is_returning_visitor, false) AS claims_return
         )) AS touches
     FROM silver.sessions
+    WHERE NOT is_bot OR $count_bots
     GROUP BY user_id
 ),
 session_journeys AS (
@@ -33,6 +35,7 @@ SELECT
     journey['touch']['medium'] AS medium,
     journey['touch']['campaign'] AS campaign,
     journey['touch']['is_converting'] AS is_converting,
+    journey['touch']['claims_return'] AS claims_return,
     journey['number'] AS session_number,
     CAST(journey['first_at'] AS DATE) AS first_seen_on,
     journey['seconds_since_last'] AS seconds_since_last,

@@ -2,14 +2,14 @@
 WITH per_visitor AS (
     -- A row is one visitor on one day.
     SELECT
-        s.session_date,
-        s.user_id,
-        bool_or(coalesce(s.is_returning_visitor, false)) AS claims_return,
+        session_date,
+        user_id,
+        bool_or(claims_return) AS claims_return,
         count(*) AS sessions,
-        min(CAST(v.first_seen_at AS DATE)) AS first_seen_on
-    FROM silver.sessions s
-    JOIN silver.visit_count v ON v.user_id = s.user_id
-    GROUP BY s.session_date, s.user_id
+        min(first_seen_on) AS first_seen_on
+    FROM gold.journeys
+    WHERE user_id IS NOT NULL
+    GROUP BY session_date, user_id
 )
 SELECT
     session_date,
