@@ -1,5 +1,6 @@
 -- One row per session: where it came from, and how its visitor came up to it over the sessions within the
--- lookback. Weeks begin on Monday and are counted in days: date_trunc goes no further than 1677 to 2262.
+-- lookback. Where and when it came from is the session before, if there is one and it did not convert.
+-- Weeks begin on Monday and are counted in days: date_trunc goes no further than 1677 to 2262.
 WITH visitors AS (
     -- A row is one visitor with all of his sessions that count.
     SELECT
@@ -41,5 +42,7 @@ SELECT
     journey['seconds_since_last'] AS seconds_since_last,
     journey['touches'] AS touches,
     journey['last_non_direct'] AS last_non_direct,
-    journey['path'] AS path
+    journey['path'] AS path,
+    CASE WHEN NOT journey['previous']['is_converting'] THEN journey['previous']['channel'] END AS came_from,
+    CASE WHEN NOT journey['previous']['is_converting'] THEN CAST(journey['previous']['at'] AS DATE) END AS came_from_on
 FROM session_journeys

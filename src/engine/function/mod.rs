@@ -30,8 +30,9 @@ use bounded::Bounded;
 /// are built anew.
 pub(super) fn version(name: &str) -> Option<u32> {
     match name {
-        "count_events" | "first_event" | "instant" | "journeys" | "touch" | "channel"
-        | "url_parts" | "user_agent" | "removal_effects" | "session_number" | "share" => Some(1),
+        "count_events" | "first_event" | "instant" | "touch" | "channel" | "url_parts"
+        | "user_agent" | "removal_effects" | "session_number" | "share" => Some(1),
+        "journeys" => Some(2),
         _ => None,
     }
 }
