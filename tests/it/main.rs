@@ -6,13 +6,16 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod bots;
 mod broken_records;
+mod chains;
 mod channels;
 mod clicks;
 mod commands;
 mod compaction;
 mod credits;
 mod damaged_files;
+mod differences;
 mod exits;
 mod fuzz;
 mod generated;
