@@ -13,8 +13,7 @@ WITH visitors AS (
             source AS source,
             medium AS medium,
             campaign AS campaign,
-            coalesce(conversion, false) AS is_converting,
-            coalesce(is_returning_visitor, false) AS claims_return
+            coalesce(conversion, false) AS is_converting
         )) AS touches
     FROM silver.sessions
     WHERE NOT is_bot OR $count_bots
@@ -36,7 +35,6 @@ SELECT
     journey['touch']['medium'] AS medium,
     journey['touch']['campaign'] AS campaign,
     journey['touch']['is_converting'] AS is_converting,
-    journey['touch']['claims_return'] AS claims_return,
     journey['number'] AS session_number,
     CAST(journey['first_at'] AS DATE) AS first_seen_on,
     journey['seconds_since_last'] AS seconds_since_last,

@@ -1,15 +1,17 @@
--- How many visitors come back, per day: by what the source claims, and by the day each was first seen.
+-- How many visitors come back, per day: by what the source claims, and by the day each was first seen, of the
+-- sessions that count.
 WITH per_visitor AS (
     -- A row is one visitor on one day.
     SELECT
-        session_date,
-        user_id,
-        bool_or(claims_return) AS claims_return,
+        s.session_date,
+        s.user_id,
+        bool_or(coalesce(s.is_returning_visitor, false)) AS claims_return,
         count(*) AS sessions,
-        min(first_seen_on) AS first_seen_on
-    FROM gold.journeys
-    WHERE user_id IS NOT NULL
-    GROUP BY session_date, user_id
+        min(CAST(CASE WHEN $count_bots THEN v.first_seen_at ELSE v.first_human_at END AS DATE)) AS first_seen_on
+    FROM silver.sessions s
+    JOIN silver.visit_count v ON v.user_id = s.user_id
+    WHERE NOT s.is_bot OR $count_bots
+    GROUP BY s.session_date, s.user_id
 )
 SELECT
     session_date,

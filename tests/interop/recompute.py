@@ -73,7 +73,8 @@ WEB_TABLES = {
             count(DISTINCT session_date) AS active_days,
             count(*) FILTER (conversion) AS conversions,
             (max(session_date) - min(session_date)) / nullif(active_days - 1, 0)
-                AS avg_days_between
+                AS avg_days_between,
+            min(if(is_bot, NULL, timestamp)) AS first_human_at
         FROM silver.sessions GROUP BY user_id
     """,
     "gold.bot_sessions": """

@@ -87,7 +87,6 @@ JOURNEY = f"""
         array_to_string(list_filter(
             channels, lambda channel, i: i = 1 OR channel <> channels[i - 1]
         ), '{SEPARATOR}') AS path,
-        coalesce(is_returning_visitor, false) AS claims_return,
         origin.channel AS came_from, origin.session_date AS came_from_on
     FROM listed
 """

@@ -233,8 +233,8 @@ fn a_part_of_the_graph_can_be_run_and_everything_can_be_computed_anew() {
         models.map(|model| model["table"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(
-        tables(&["--select", "gold.cohort_activity+"]),
-        ["gold.cohort_activity", "gold.visitor_cohorts"]
+        tables(&["--select", "silver.visit_count+"]),
+        ["silver.visit_count", "gold.return_visitors"]
     );
     assert_eq!(tables(&["--select", "+gold.conversions"]).len(), 3);
     assert_eq!(tables(&["--select", "gold.*"]).len(), MODELS.len() - 3);

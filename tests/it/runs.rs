@@ -152,14 +152,13 @@ fn a_changed_model_is_built_anew_and_what_reads_it_too_but_a_comment_changes_not
     let bench = Bench::new();
     bench.land("a.json", session(1).to_string());
     bench.run();
-    let model = "sql/gold/path_summary.sql";
-    bench.edit(model, "-- Which paths", "-- What paths");
+    bench.edit("sql/silver/visit_count.sql", "-- One row per user", "-- One row for each user");
     let report = bench.run();
-    assert_eq!(entry(&report, "gold.path_summary")["strategy"], "none");
-    bench.edit(model, "count(*) AS journeys", "count(*) + 0 AS journeys");
+    assert_eq!(entry(&report, "silver.visit_count")["strategy"], "none");
+    bench.edit("sql/silver/visit_count.sql", "count(*) AS sessions", "count(*) + 0 AS sessions");
     let report = bench.run();
-    assert_eq!(entry(&report, "gold.path_summary")["reason"], "the model was changed");
-    assert_eq!(entry(&report, "gold.channel_effects")["strategy"], "full");
+    assert_eq!(entry(&report, "silver.visit_count")["reason"], "the model was changed");
+    assert_eq!(entry(&report, "gold.return_visitors")["strategy"], "full");
     assert_eq!(entry(&report, "gold.conversions")["strategy"], "none");
 }
 
