@@ -1,5 +1,6 @@
 -- What of the conversions of a day each campaign gets, by each model: the credits of a day and model add up
--- to its conversions, exactly.
+-- to its conversions, exactly. Each model shares out every conversion by itself among its own touches;
+-- gold.markov_attribution shares out all conversions of a period at once.
 WITH touched AS (
     -- A row is one touch of one conversion.
     SELECT
@@ -15,7 +16,7 @@ credited AS (
         t.*,
         share(e.removal_effect / t.touches_of_channel) OVER (
             PARTITION BY t.conversion_date, t.user_id, t.conversion_session_id ORDER BY t.touch_number
-        ) AS markov
+        ) AS markov_per_conversion
     FROM touched t
     JOIN gold.channel_effects e ON e.session_date = t.conversion_date AND e.channel = t.channel
 ),
@@ -33,7 +34,7 @@ per_campaign AS (
         sum(linear) AS linear,
         sum(position_based) AS position_based,
         sum(time_decay) AS time_decay,
-        sum(markov) AS markov
+        sum(markov_per_conversion) AS markov_per_conversion
     FROM credited
     GROUP BY conversion_date, channel, source, medium, campaign
 ),
@@ -46,7 +47,7 @@ per_model AS (
         struct('linear' AS model, linear AS credit),
         struct('position_based' AS model, position_based AS credit),
         struct('time_decay' AS model, time_decay AS credit),
-        struct('markov' AS model, markov AS credit)
+        struct('markov_per_conversion' AS model, markov_per_conversion AS credit)
     ]) AS modelled
     FROM per_campaign
 )

@@ -1,23 +1,23 @@
--- What became of the clicks that were delivered, per day: how many were kept, were duplicates, or were wrong
--- and why. Clicks without a time have no day.
-WITH per_click AS (
-    -- A row is one click, however often it was delivered.
-    SELECT click_date, problem, click_id, count(*) AS deliveries
+-- What became of the clicks that were delivered, per day: how many were kept, were those of bots, were
+-- duplicates, or were wrong and why. Each delivery has one outcome. Clicks without a time have no day.
+WITH counted AS (
+    -- A row is one kind of clicks of one day; what is right is a duplicate but for one delivery of each.
+    SELECT click_date, coalesce(problem, 'duplicate') AS outcome, count(*) AS events
     FROM silver.click_events
-    GROUP BY click_date, problem, click_id
-),
-judged AS (
-    -- A row is one click under one outcome.
-    SELECT click_date, unnest([
-        struct(coalesce(problem, 'kept') AS outcome, CASE WHEN problem IS NULL THEN 1 ELSE deliveries END AS events),
-        struct('duplicate' AS outcome, CASE WHEN problem IS NULL THEN deliveries - 1 ELSE 0 END AS events)
-    ]) AS judgement
-    FROM per_click
+    GROUP BY click_date, problem
+    UNION ALL
+    SELECT click_date, 'duplicate' AS outcome, -count(*) AS events
+    FROM silver.clicks
+    GROUP BY click_date
+    UNION ALL
+    SELECT click_date, CASE WHEN NOT is_bot OR $count_bots THEN 'kept' ELSE 'bot' END AS outcome, count(*) AS events
+    FROM silver.clicks
+    GROUP BY click_date, is_bot
 )
 SELECT
     click_date,
-    judgement['outcome'] AS outcome,
-    CAST(sum(judgement['events']) AS BIGINT) AS events
-FROM judged
-WHERE judgement['events'] > 0
-GROUP BY click_date, judgement['outcome']
+    outcome,
+    CAST(sum(events) AS BIGINT) AS events
+FROM counted
+GROUP BY click_date, outcome
+HAVING sum(events) > 0

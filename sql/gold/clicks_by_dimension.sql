@@ -1,5 +1,6 @@
--- How much is clicked, per day, by page, element, location and device, and by how many users: the most
--- clicked of a dimension has rank 1. Only the columns of a row's dimension are filled.
+-- How much is clicked, per day, by page, element, location, device and claimed device, and by how many users:
+-- the most clicked of a dimension has rank 1. Only the columns of a row's dimension are filled.
+-- A device has names in one form, a claimed device those that were claimed for it.
 WITH sliced AS (
     -- A row is one click under one dimension, of which it says at most three things.
     SELECT click_date, user_id, unnest([
@@ -10,9 +11,13 @@ WITH sliced AS (
         struct('location' AS dimension, country IS NOT NULL OR city IS NOT NULL AS is_known,
             country AS first, city AS second, CAST(NULL AS TEXT) AS third),
         struct('device' AS dimension, device_type IS NOT NULL OR os IS NOT NULL OR browser IS NOT NULL AS is_known,
-            device_type AS first, os AS second, browser AS third)
+            device_type AS first, os AS second, browser AS third),
+        struct('claimed_device' AS dimension,
+            claimed_device_type IS NOT NULL OR claimed_os IS NOT NULL OR claimed_browser IS NOT NULL AS is_known,
+            claimed_device_type AS first, claimed_os AS second, claimed_browser AS third)
     ]) AS slice
     FROM silver.clicks
+    WHERE NOT is_bot OR $count_bots
 ),
 per_user AS (
     -- A row is one user on one day; clicks without a user count as one.
@@ -53,6 +58,9 @@ SELECT
     CASE WHEN dimension = 'device' THEN first END AS device_type,
     CASE WHEN dimension = 'device' THEN second END AS os,
     CASE WHEN dimension = 'device' THEN third END AS browser,
+    CASE WHEN dimension = 'claimed_device' THEN first END AS claimed_device_type,
+    CASE WHEN dimension = 'claimed_device' THEN second END AS claimed_os,
+    CASE WHEN dimension = 'claimed_device' THEN third END AS claimed_browser,
     clicks,
     users,
     CAST(rank() OVER (PARTITION BY click_date, dimension ORDER BY clicks DESC) AS BIGINT) AS rank

@@ -10,7 +10,7 @@ WITH per_session AS (
         count(*) AS events,
         bool_or(coalesce(conversion, false)) AS is_converting
     FROM silver.final_cookies
-    WHERE event_type IN ('click', 'submit')
+    WHERE event_type IN ('click', 'submit') AND (NOT is_bot OR $count_bots)
     GROUP BY session_date, element_id, event_type, user_id, session_id
 )
 SELECT

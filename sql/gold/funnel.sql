@@ -12,6 +12,7 @@ WITH clicked AS (
         first_event(events, struct(timestamp AS at, CAST(-1 AS BIGINT) AS place), 'click', $call_to_action) AS click,
         _ingested_at + INTERVAL $clock_skew AS latest
     FROM silver.sessions
+    WHERE NOT is_bot OR $count_bots
 ),
 submitted AS (
     -- The same, with the first submission after that click.

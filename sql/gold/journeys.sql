@@ -1,7 +1,8 @@
 -- One row per session: where it came from, and how its visitor came up to it over the sessions within the
--- lookback. Weeks begin on Monday and are counted in days: date_trunc goes no further than 1677 to 2262.
+-- lookback. Where and when it came from is the session before, if there is one and it did not convert.
+-- Weeks begin on Monday and are counted in days: date_trunc goes no further than 1677 to 2262.
 WITH visitors AS (
-    -- A row is one visitor with all of his sessions.
+    -- A row is one visitor with all of his sessions that count.
     SELECT
         user_id,
         array_agg(struct(
@@ -15,6 +16,7 @@ WITH visitors AS (
             coalesce(conversion, false) AS is_converting
         )) AS touches
     FROM silver.sessions
+    WHERE NOT is_bot OR $count_bots
     GROUP BY user_id
 ),
 session_journeys AS (
@@ -38,5 +40,7 @@ SELECT
     journey['seconds_since_last'] AS seconds_since_last,
     journey['touches'] AS touches,
     journey['last_non_direct'] AS last_non_direct,
-    journey['path'] AS path
+    journey['path'] AS path,
+    CASE WHEN NOT journey['previous']['is_converting'] THEN journey['previous']['channel'] END AS came_from,
+    CASE WHEN NOT journey['previous']['is_converting'] THEN CAST(journey['previous']['at'] AS DATE) END AS came_from_on
 FROM session_journeys

@@ -10,6 +10,7 @@ WITH per_visitor AS (
         sum(engaged_seconds) AS time_spent,
         count(engaged_seconds) AS timed_sessions
     FROM silver.sessions
+    WHERE NOT is_bot OR $count_bots
     GROUP BY session_date, page_path, user_id
 )
 SELECT

@@ -1,4 +1,5 @@
--- What the source claims beside what its events say, per day: conversions and bounces.
+-- What the source claims beside what its events say, per day: conversions and bounces. These sessions and
+-- those of gold.bot_sessions, where bots are left out, are all of silver.sessions.
 -- A session converts by its events when it has a submission; it bounces when it has none, and neither views
 -- nor time enough to be engaged.
 WITH judged AS (
@@ -12,6 +13,7 @@ WITH judged AS (
             AND view_count < $engaged_views
             AND coalesce(time_spent_seconds, 0) < $engaged_seconds AS has_bounce
     FROM silver.sessions
+    WHERE NOT is_bot OR $count_bots
 )
 SELECT
     session_date,

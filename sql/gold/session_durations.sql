@@ -4,7 +4,7 @@ WITH per_second AS (
     -- A row is one length in seconds on one day.
     SELECT session_date, time_spent_seconds AS seconds, count(*) AS sessions
     FROM silver.sessions
-    WHERE time_spent_seconds >= 0
+    WHERE time_spent_seconds >= 0 AND (NOT is_bot OR $count_bots)
     GROUP BY session_date, time_spent_seconds
 ),
 ranked AS (

@@ -9,4 +9,5 @@ SELECT
     min(started_at) AS first_seen_at,
     max(ended_at) AS last_seen_at
 FROM silver.click_sessions
+WHERE NOT is_bot OR $count_bots
 GROUP BY user_id

@@ -1,4 +1,6 @@
--- Sessions, conversions and time per day by each of the report's slicers: device, system, browser, platform, page, channel, referrer.
+-- Sessions, conversions and time per day by each of the report's slicers: device, system, browser, source, page,
+-- channel, referrer. These are names in one form; what was claimed for them is a slicer of its own: platform
+-- for the source, and those that begin with claimed_.
 WITH per_combination AS (
     -- A row is one combination of all dimensions on one day: far fewer rows than sessions.
     SELECT
@@ -6,6 +8,10 @@ WITH per_combination AS (
         device_type,
         os,
         browser,
+        source,
+        claimed_device_type,
+        claimed_os,
+        claimed_browser,
         platform,
         page_path,
         channel,
@@ -16,7 +22,10 @@ WITH per_combination AS (
         sum(engaged_seconds) AS time_spent,
         count(engaged_seconds) AS timed_sessions
     FROM silver.sessions
-    GROUP BY session_date, device_type, os, browser, platform, page_path, channel, referrer
+    WHERE NOT is_bot OR $count_bots
+    GROUP BY
+        session_date, device_type, os, browser, source, claimed_device_type, claimed_os, claimed_browser, platform,
+        page_path, channel, referrer
 ),
 sliced AS (
     -- A row is one combination under one of its dimensions.
@@ -24,6 +33,10 @@ sliced AS (
         struct('device_type' AS dimension, device_type AS value),
         struct('os' AS dimension, os AS value),
         struct('browser' AS dimension, browser AS value),
+        struct('source' AS dimension, source AS value),
+        struct('claimed_device_type' AS dimension, claimed_device_type AS value),
+        struct('claimed_os' AS dimension, claimed_os AS value),
+        struct('claimed_browser' AS dimension, claimed_browser AS value),
         struct('platform' AS dimension, platform AS value),
         struct('page' AS dimension, page_path AS value),
         struct('channel' AS dimension, channel AS value),

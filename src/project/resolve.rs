@@ -158,9 +158,9 @@ impl Resolver {
         match model::read(&text) {
             Ok(select) => Some(Model {
                 file: sql.path,
+                rules: select.rules(&self.rules),
                 description: select.description,
                 sql: text,
-                rules: select.rules(&self.rules),
                 normal_sql: select.normal_sql,
                 reads: select.reads,
                 strategy,

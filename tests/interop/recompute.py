@@ -29,9 +29,10 @@ RELATIVE_TOLERANCE = 1e-9
 CREDITS_WITHIN = {
     "gold.conversion_paths": {"time_decay": "0.000000002"},
     "gold.attribution": {
-        "credit": "CASE WHEN coalesce(lake.model, mine.model) IN ('time_decay', 'markov')"
-        " THEN 0.000001 ELSE 0 END"
+        "credit": "CASE WHEN coalesce(lake.model, mine.model)"
+        " IN ('time_decay', 'markov_per_conversion') THEN 0.000001 ELSE 0 END"
     },
+    "gold.markov_attribution": {"credit": "0.00001 * greatest(1, lake.credit, mine.credit)"},
 }
 
 
@@ -41,6 +42,7 @@ DIMENSIONS = {
     "element": ("element_id, element_text", "element_id"),
     "location": ("country, city", "country, city"),
     "device": ("device_type, os, browser", "device_type, os, browser"),
+    "claimed_device": 2 * ("claimed_device_type, claimed_os, claimed_browser",),
 }
 
 
@@ -50,7 +52,8 @@ def ranking(dimension):
     return f"""
         SELECT click_date, {keys}, count(*) AS clicks, count(DISTINCT user_id) AS users,
             rank() OVER (PARTITION BY click_date ORDER BY count(*) DESC) AS rank
-        FROM mine.clicks WHERE coalesce({known}, NULL) IS NOT NULL GROUP BY click_date, {keys}
+        FROM mine.clicks WHERE {paths.COUNTS} AND coalesce({known}, NULL) IS NOT NULL
+        GROUP BY click_date, {keys}
     """
 
 
@@ -70,52 +73,62 @@ WEB_TABLES = {
             count(DISTINCT session_date) AS active_days,
             count(*) FILTER (conversion) AS conversions,
             (max(session_date) - min(session_date)) / nullif(active_days - 1, 0)
-                AS avg_days_between
+                AS avg_days_between,
+            min(if(is_bot, NULL, timestamp)) AS first_human_at
         FROM silver.sessions GROUP BY user_id
     """,
+    "gold.bot_sessions": """
+        SELECT session_date, bot_reason, count(*) AS sessions, count(DISTINCT user_id) AS visitors,
+            count(*) FILTER (conversion) AS conversions, count(*) FILTER (bounce) AS bounces
+        FROM silver.sessions WHERE is_bot GROUP BY ALL
+    """,
     "gold.utm_attribution": """
-        SELECT session_date, platform, utm_medium, utm_campaign, channel,
+        SELECT session_date, channel, source, medium, campaign, platform, utm_medium, utm_campaign,
             count(*) AS sessions, count(DISTINCT user_id) AS visitors,
             count(*) FILTER (conversion) AS conversions, count(*) FILTER (bounce) AS bounces,
             count(*) FILTER (is_engaged) AS engaged_sessions,
             avg(engaged_seconds) AS avg_time_spent, conversions / sessions AS conversion_rate,
             bounces / sessions AS bounce_rate, engaged_sessions / sessions AS engagement_rate
-        FROM silver.sessions AS session GROUP BY ALL
+        FROM counted GROUP BY ALL
     """,
-    "gold.conversions": """
+    "gold.conversions": f"""
         SELECT session_date, element_id, event_type, count(*) AS events,
             count(DISTINCT (user_id, session_id)) AS sessions,
             count(DISTINCT (user_id, session_id)) FILTER (conversion) AS converting_sessions,
             converting_sessions / sessions AS conversion_rate,
             events / sessions AS events_per_session
-        FROM silver.final_cookies WHERE event_type = 'click' OR event_type = 'submit' GROUP BY ALL
+        FROM silver.final_cookies
+        WHERE (event_type = 'click' OR event_type = 'submit') AND {paths.COUNTS} GROUP BY ALL
     """,
     "gold.return_visitors": """
         SELECT session_date, count(DISTINCT user_id) AS visitors,
             count(DISTINCT user_id) FILTER (is_returning_visitor) AS returning_visitors,
-            count(DISTINCT user_id) FILTER (first_seen_at >= session_date) AS new_visitors,
+            count(DISTINCT user_id) FILTER (first_day >= session_date) AS new_visitors,
             visitors - new_visitors AS known_visitors, count(*) AS sessions,
             returning_visitors / visitors AS returning_rate, known_visitors / visitors AS known_rate
-        FROM silver.sessions JOIN mine.visit_count USING (user_id) GROUP BY ALL
+        FROM counted JOIN seen USING (user_id) GROUP BY ALL
     """,
     "gold.page_engagement": """
         SELECT session_date, page_path, count(*) AS sessions, count(DISTINCT user_id) AS visitors,
             sum(coalesce(engaged_seconds, 0)) AS total_time_spent,
             avg(engaged_seconds) AS avg_time_spent, count(*) FILTER (is_engaged) AS engaged_sessions
-        FROM silver.sessions GROUP BY ALL
+        FROM counted GROUP BY ALL
     """,
     "gold.user_page_engagement": """
         SELECT session_date, user_id, page_path, count(*) AS sessions,
             sum(coalesce(engaged_seconds, 0)) AS total_time_spent,
             avg(engaged_seconds) AS avg_time_spent
-        FROM silver.sessions GROUP BY ALL
+        FROM counted GROUP BY ALL
     """,
     "gold.visits_by_dimension": """
         SELECT session_date, dimension, value, count(*) AS sessions,
             count(*) FILTER (conversion) AS conversions, count(*) FILTER (bounce) AS bounces,
             avg(engaged_seconds) AS avg_time_spent
-        FROM (SELECT * RENAME (page_path AS page) FROM silver.sessions) UNPIVOT INCLUDE NULLS (
-            value FOR dimension IN (device_type, os, browser, platform, page, channel, referrer)
+        FROM (SELECT * RENAME (page_path AS page) FROM counted) UNPIVOT INCLUDE NULLS (
+            value FOR dimension IN (
+                device_type, os, browser, source, claimed_device_type, claimed_os, claimed_browser,
+                platform, page, channel, referrer
+            )
         )
         GROUP BY ALL
     """,
@@ -124,7 +137,7 @@ WEB_TABLES = {
         WITH timed AS (
             SELECT session_date, CAST(time_spent_seconds AS HUGEINT) AS seconds,
                 cume_dist() OVER (PARTITION BY session_date ORDER BY time_spent_seconds) AS part
-            FROM silver.sessions WHERE time_spent_seconds >= 0
+            FROM counted WHERE time_spent_seconds >= 0
         ),
         quartile AS (
             SELECT session_date, min(seconds) FILTER (part >= 0.25) AS q1,
@@ -139,6 +152,8 @@ WEB_TABLES = {
     """,
     "gold.journeys": paths.JOURNEYS,
     "gold.path_summary": paths.PATH_SUMMARY,
+    "gold.channel_transitions": paths.CHANNEL_TRANSITIONS,
+    "gold.markov_attribution": paths.MARKOV_ATTRIBUTION,
     "gold.channel_effects": paths.CHANNEL_EFFECTS,
     "gold.conversion_paths": paths.CONVERSION_PATHS,
     "gold.attribution": paths.ATTRIBUTION,
@@ -148,7 +163,7 @@ WEB_TABLES = {
             SELECT session_date, submit_count > 0 AS submits,
                 coalesce(conversion, false) AS converts, coalesce(bounce, false) AS bounces,
                 NOT submits AND view_count < 2 AND coalesce(time_spent_seconds, 0) < 10 AS flees
-            FROM silver.sessions
+            FROM counted
         )
         SELECT session_date, count(*) AS sessions,
             count(*) FILTER (converts) AS claimed_conversions,
@@ -163,9 +178,9 @@ WEB_TABLES = {
     """,
     "gold.cohort_activity": """
         SELECT CAST(date_trunc('week', session_date) AS DATE) AS session_week,
-            CAST(date_trunc('week', first_seen_at) AS DATE) AS cohort_week,
+            CAST(date_trunc('week', first_day) AS DATE) AS cohort_week,
             count(DISTINCT user_id) AS active_visitors
-        FROM silver.sessions JOIN mine.visit_count USING (user_id) GROUP BY ALL
+        FROM counted JOIN seen USING (user_id) GROUP BY ALL
     """,
     "gold.visitor_cohorts": """
         WITH ended AS (SELECT max(session_week) AS latest FROM mine.cohort_activity),
@@ -182,44 +197,49 @@ WEB_TABLES = {
             ON a.cohort_week = c.cohort_week AND a.session_week = c.week
     """,
     "gold.recency_frequency": """
-        SELECT (SELECT max(session_date) FROM silver.sessions) - CAST(last_seen_at AS DATE)
-                AS recency_days,
+        SELECT (SELECT max(session_date) FROM counted) - last_day AS recency_days,
             least(sessions, 10) AS frequency, count(*) AS users, sum(conversions) AS conversions
-        FROM mine.visit_count GROUP BY ALL
+        FROM seen GROUP BY ALL
     """,
 }
 CLICK_TABLES = {
     "silver.clicks": paths.CLICKS,
     "silver.click_sessions": paths.CLICK_SESSIONS,
-    "gold.click_quality": """
+    "gold.bot_clicks": """
+        SELECT click_date, bot_reason, count(*) AS clicks, count(DISTINCT user_id) AS users
+        FROM mine.clicks WHERE is_bot GROUP BY ALL
+    """,
+    "gold.click_quality": f"""
         WITH fine AS (
-            SELECT click_date, count(*) AS delivered, count(DISTINCT click_id) AS kept
+            SELECT click_date, count(*) AS delivered, count(DISTINCT click_id) AS distinct_ones
             FROM silver.click_events WHERE problem IS NULL GROUP BY click_date
         )
-        SELECT click_date, 'kept' AS outcome, kept AS events FROM fine
+        SELECT click_date, if({paths.COUNTS}, 'kept', 'bot') AS outcome, count(*) AS events
+        FROM mine.clicks GROUP BY ALL
         UNION ALL
-        SELECT click_date, 'duplicate', delivered - kept FROM fine WHERE delivered > kept
+        SELECT click_date, 'duplicate', delivered - distinct_ones
+        FROM fine WHERE delivered > distinct_ones
         UNION ALL
         SELECT click_date, problem, count(*) FROM silver.click_events
         WHERE problem IS NOT NULL GROUP BY ALL
     """,
-    "gold.click_trends": """
+    "gold.click_trends": f"""
         SELECT click_date, hour(clicked_at) AS hour, count(*) AS clicks,
             count(DISTINCT user_id) AS users
-        FROM mine.clicks GROUP BY ALL
+        FROM mine.clicks WHERE {paths.COUNTS} GROUP BY ALL
     """,
     "gold.clicks_by_dimension": rankings(),
     "gold.top_urls": ranking("page"),
     "gold.top_elements": ranking("element"),
     "gold.clicks_by_location": ranking("location"),
     "gold.clicks_by_device": ranking("device"),
-    "gold.session_stats": """
+    "gold.session_stats": f"""
         SELECT user_id, count(*) AS sessions, sum(clicks) AS clicks,
             avg(duration_seconds) AS avg_session_seconds,
             max(duration_seconds) AS longest_session_seconds,
             sum(clicks) / count(*) AS clicks_per_session,
             min(started_at) AS first_seen_at, max(ended_at) AS last_seen_at
-        FROM mine.click_sessions GROUP BY user_id
+        FROM mine.click_sessions WHERE {paths.COUNTS} GROUP BY user_id
     """,
 }
 
@@ -227,6 +247,7 @@ CLICK_TABLES = {
 FAULTS = {
     "gold.conversion_paths": paths.UNEVEN_PATHS,
     "gold.attribution": paths.UNEVEN_ATTRIBUTION,
+    "gold.markov_attribution": paths.UNEVEN_MARKOV,
     "silver.click_sessions": paths.BAD_SESSION_IDS,
 }
 # Only its form is specified.

@@ -1,14 +1,17 @@
 """What recompute.py makes of things that follow each other: paths, funnel, sessions of clicks.
 
-A touch is a session. SQL finds the touches; the credits of each conversion and the Markov chain of
-each day are worked out in Python, where both read like their definitions.
+A touch is a session. SQL finds the touches; the credits of each conversion and the Markov chains are
+worked out in Python, where both read like their definitions.
 """
 
 import json
 from collections import Counter, defaultdict
+from datetime import timedelta
 from fractions import Fraction
 from itertools import groupby
 
+COUNT_BOTS = False
+COUNTS = f"({COUNT_BOTS} OR NOT is_bot)"
 LOOKBACK_DAYS = 30
 LONGEST_PATH = 50
 HALF_LIFE_DAYS = 7
@@ -24,7 +27,25 @@ SEPARATOR = " > "
 START, CONVERTED, LOST = 0, 1, 2  # Numbers, as channels are texts.
 PATH_MODELS = ["first_touch", "last_touch", "last_non_direct", "linear"]
 PATH_MODELS += ["position_based", "time_decay"]
-MODELS = [*PATH_MODELS, "markov"]
+MODELS = [*PATH_MODELS, "markov_per_conversion"]
+# The first day of the period that a day belongs to; `all` has none.
+PERIODS = {
+    "day": lambda day: day,
+    "week": lambda day: day - timedelta(days=day.weekday()),
+    "month": lambda day: day.replace(day=1),
+    "all": lambda _: None,
+}
+
+# The sessions that count.
+COUNTED = f"CREATE TABLE counted AS FROM silver.sessions WHERE {COUNTS}"
+
+# Their users.
+SEEN = """
+    CREATE TABLE seen AS
+    SELECT user_id, min(session_date) AS first_day, max(session_date) AS last_day,
+        count(*) AS sessions, count(*) FILTER (conversion) AS conversions
+    FROM counted GROUP BY user_id
+"""
 
 # Every session with its number among those of its user, and how many of them are touches of it.
 WALKED = f"""
@@ -32,7 +53,7 @@ WALKED = f"""
     WITH numbered AS (
         SELECT *, epoch_us(timestamp) AS micros,
             row_number() OVER (PARTITION BY user_id ORDER BY timestamp, session_id) AS number
-        FROM silver.sessions
+        FROM counted
     )
     SELECT *, least({LONGEST_PATH}, 1 + number - min(number) OVER (
         PARTITION BY user_id ORDER BY micros
@@ -46,6 +67,9 @@ JOURNEY = f"""
     WITH listed AS (
         SELECT *,
             micros - lag(micros) OVER (PARTITION BY user_id ORDER BY number) AS since_last,
+            lag(if(conversion, NULL, struct_pack(channel, session_date))) OVER (
+                PARTITION BY user_id ORDER BY number
+            ) AS origin,
             (list(channel) OVER (
                 PARTITION BY user_id ORDER BY number
                 ROWS BETWEEN {LONGEST_PATH - 1} PRECEDING AND CURRENT ROW
@@ -62,7 +86,8 @@ JOURNEY = f"""
         ), true), 1) AS last_non_direct,
         array_to_string(list_filter(
             channels, lambda channel, i: i = 1 OR channel <> channels[i - 1]
-        ), '{SEPARATOR}') AS path
+        ), '{SEPARATOR}') AS path,
+        origin.channel AS came_from, origin.session_date AS came_from_on
     FROM listed
 """
 
@@ -75,11 +100,24 @@ PATH_SUMMARY = """
     FROM journey GROUP BY ALL
 """
 
-CHANNEL_EFFECTS = """
-    SELECT session_date, channel, removal_effect, share, converted * share AS conversions
-    FROM effects JOIN (
-        SELECT session_date, count(*) FILTER (is_converting) AS converted FROM journey GROUP BY ALL
-    ) USING (session_date)
+CHANNEL_EFFECTS = "FROM effects"
+
+CHANNEL_TRANSITIONS = """
+    WITH dated AS (
+        SELECT *, [date_trunc(part, came_from_on) IS NOT DISTINCT FROM date_trunc(part, session_date)
+            FOR part IN ['day', 'week', 'month']] AS same
+        FROM journey
+    )
+    SELECT session_date, came_from, channel, same[1] AS is_same_day, same[2] AS is_same_week,
+        same[3] AS is_same_month, count(*) AS sessions,
+        count(*) FILTER (is_converting) AS conversions
+    FROM dated GROUP BY ALL
+"""
+
+MARKOV_ATTRIBUTION = """
+    SELECT period, starts_on, channel, removal_effect,
+        CAST(units AS DECIMAL(18, 0)) * CAST(0.000000001 AS DECIMAL(10, 9)) AS credit
+    FROM markov
 """
 
 # One row per conversion and touch; `place` is the row's in the order in which credits are given.
@@ -100,7 +138,8 @@ TOUCHED = """
 """
 
 CONVERSION_PATHS = """
-    SELECT * EXCLUDE (place, conversion, before, markov), before // 1000000 AS seconds_before
+    SELECT * EXCLUDE (place, conversion, before, markov_per_conversion),
+        before // 1000000 AS seconds_before
     FROM touched JOIN credits USING (place)
 """
 
@@ -122,7 +161,7 @@ UNEVEN_ATTRIBUTION = f"""
     WITH wanted AS (
         SELECT CAST(timestamp AS DATE) AS conversion_date, unnest({MODELS}) AS model,
             count(*) AS conversions
-        FROM silver.sessions WHERE conversion GROUP BY ALL
+        FROM counted WHERE conversion GROUP BY ALL
     ),
     given AS (
         SELECT conversion_date, model, sum(credit) AS credit FROM lake.attribution GROUP BY ALL
@@ -134,13 +173,27 @@ UNEVEN_ATTRIBUTION = f"""
     SELECT conversion_date, model, NULL, credit FROM lake.attribution WHERE credit = 0
 """
 
+UNEVEN_MARKOV = """
+    WITH wanted AS (
+        SELECT period, if(period = 'all', NULL, date_trunc(period, session_date)) AS starts_on,
+            count(*) FILTER (conversion) AS conversions
+        FROM counted, (SELECT unnest(['day', 'week', 'month', 'all']) AS period) GROUP BY ALL
+    ),
+    given AS (
+        SELECT period, starts_on, sum(credit) AS credit FROM lake.markov_attribution GROUP BY ALL
+    )
+    SELECT wanted, given FROM wanted FULL JOIN given
+        ON wanted.period = given.period AND wanted.starts_on IS NOT DISTINCT FROM given.starts_on
+    WHERE conversions IS DISTINCT FROM credit
+"""
+
 # Moments are (time, place) and compared like that, so that place decides between equal times. Those that
 # were told too long before they came are none.
 FUNNEL = f"""
     WITH session AS (
         SELECT rowid AS id, *, row(epoch_us(timestamp), -1) AS began,
             epoch_us(_ingested_at) + {CLOCK_SKEW} AS latest
-        FROM silver.sessions
+        FROM counted
     ),
     listed AS (
         SELECT id, began, latest, unnest(events) AS event, unnest(range(len(events))) AS place
@@ -189,18 +242,19 @@ CLICKS = """
 
 NUMBERED_CLICKS = f"""
     CREATE TABLE numbered_clicks AS
-    SELECT *, row_number() OVER (ORDER BY user_id, clicked_at, click_id) AS number
+    SELECT *, row_number() OVER (ORDER BY user_id, is_bot, clicked_at, click_id) AS number
     FROM ({CLICKS}) WHERE user_id IS NOT NULL
 """
 
 # The session_id is only there for the names of the columns to agree.
 CLICK_SESSIONS = """
-    SELECT CAST(min(clicked_at) AS DATE) AS session_date, user_id, session_number,
+    SELECT CAST(min(clicked_at) AS DATE) AS session_date, user_id, is_bot, session_number,
         '' AS session_id, min(clicked_at) AS started_at, max(clicked_at) AS ended_at,
         epoch(max(clicked_at) - min(clicked_at)) AS duration_seconds, count(*) AS clicks,
         count(DISTINCT page) AS pages,
         list(page ORDER BY number)[1] AS landing_page, list(page ORDER BY number)[-1] AS exit_page
-    FROM numbered_clicks JOIN click_session USING (number) GROUP BY user_id, session_number
+    FROM numbered_clicks JOIN click_session USING (number)
+    GROUP BY user_id, is_bot, session_number
 """
 
 BAD_SESSION_IDS = """
@@ -211,7 +265,9 @@ BAD_SESSION_IDS = """
 
 
 def prepare_sessions(connection):
-    """Makes what the queries of journeys, effects, paths and attribution read."""
+    """Makes what the queries read."""
+    connection.execute(COUNTED)
+    connection.execute(SEEN)
     connection.execute(WALKED)
     connection.execute(JOURNEY)
     effects = dict(removal_effects(connection))
@@ -222,6 +278,7 @@ def prepare_sessions(connection):
         "share": ("DOUBLE", shares(effects)),
     }
     create(connection, "effects", columns)
+    create(connection, "markov", markov(connection))
     connection.execute(TOUCHED)
     credits = all_credits(connection, effects)
     columns = {model: ("BIGINT", [units[model] for units in credits]) for model in MODELS}
@@ -243,22 +300,68 @@ def create(connection, table, columns):
 
 
 def removal_effects(connection):
-    """Yields ((day, channel), effect) for every channel of the day's paths."""
+    """Yields ((day, channel), effect) for every channel on the ways up to the day's sessions."""
     counted = connection.execute(
         "SELECT session_date, path, is_converting, count(*) FROM journey GROUP BY ALL"
         " ORDER BY ALL"
     ).fetchall()
     for day, journeys in groupby(counted, key=lambda journey: journey[0]):
-        steps = defaultdict(Counter)
-        for _, path, is_converting, times in journeys:
-            states = [START, *path.split(SEPARATOR), CONVERTED if is_converting else LOST]
-            for state, following in zip(states, states[1:]):
-                steps[state][following] += times
-        reached = probability(steps)
-        for channel in steps:
-            if channel != START:
-                without = probability(steps, channel)
-                yield (day, channel), 1 - without / reached if reached else 0.0
+        paths = {(tuple(path.split(SEPARATOR)), ends): times for _, path, ends, times in journeys}
+        for channel, effect in effects_of(paths):
+            yield (day, channel), effect
+
+
+def markov(connection):
+    """What each channel gets in each period, as columns, with credits in billionths."""
+    sessions = connection.execute(
+        "SELECT user_id, session_date, channel, coalesce(conversion, false) FROM walked"
+        " ORDER BY user_id, number"
+    ).fetchall()
+    columns = {
+        "period": ("VARCHAR", []),
+        "starts_on": ("DATE", []),
+        "channel": ("VARCHAR", []),
+        "removal_effect": ("DOUBLE", []),
+        "units": ("BIGINT", []),
+    }
+    for period, start_of in PERIODS.items():
+        for start, paths in paths_of(sessions, start_of).items():
+            conversions = sum(times for (_, is_converting), times in paths.items() if is_converting)
+            effects = sorted(effects_of(paths))
+            for (channel, effect), part in zip(effects, split([Fraction(e) for _, e in effects])):
+                row = (period, start, channel, effect, part * conversions)
+                for (_, values), value in zip(columns.values(), row):
+                    values.append(value)
+    return columns
+
+
+def paths_of(sessions, start_of):
+    """How often each path occurs in each period, in which each session is on one path."""
+    paths = defaultdict(Counter)
+    for (_, start), visits in groupby(sessions, key=lambda visit: (visit[0], start_of(visit[1]))):
+        path = []
+        for *_, channel, is_converting in visits:
+            path.append(channel)
+            if is_converting:
+                paths[start][tuple(path), True] += 1
+                path = []
+        if path:
+            paths[start][tuple(path), False] += 1
+    return paths
+
+
+def effects_of(paths):
+    """Yields (channel, removal effect) by one chain over all `paths`, which are counted."""
+    steps = defaultdict(Counter)
+    for (channels, is_converting), times in paths.items():
+        states = [START, *channels, CONVERTED if is_converting else LOST]
+        for state, following in zip(states, states[1:]):
+            steps[state][following] += times
+    reached = probability(steps)
+    for channel in steps:
+        if channel != START:
+            without = probability(steps, channel)
+            yield channel, 1 - without / reached if reached else 0.0
 
 
 def probability(steps, removed=LOST):
@@ -323,7 +426,9 @@ def weights(channels, ages, effects):
         "linear": [1] * n,
         "position_based": [1] if n == 1 else ends + between + ends,
         "time_decay": [Fraction(2 ** (-age / HALF_LIFE_DAYS)) for age in ages],
-        "markov": [Fraction(effects[channel]) / often[channel] for channel in channels],
+        "markov_per_conversion": [
+            Fraction(effects[channel]) / often[channel] for channel in channels
+        ],
     }
 
 
@@ -345,7 +450,7 @@ def prepare_clicks(connection):
     """Makes what CLICK_SESSIONS reads."""
     connection.execute(NUMBERED_CLICKS)
     clicks = connection.execute(
-        "SELECT user_id, epoch_us(clicked_at) FROM numbered_clicks ORDER BY number"
+        "SELECT user_id, is_bot, epoch_us(clicked_at) FROM numbered_clicks ORDER BY number"
     ).fetchall()
     columns = {
         "number": ("BIGINT", range(1, len(clicks) + 1)),
@@ -355,10 +460,13 @@ def prepare_clicks(connection):
 
 
 def session_numbers(clicks):
-    """Yields for each click, in the order of user and time, the number of the user's session."""
-    for _, of_user in groupby(clicks, key=lambda click: click[0]):
+    """Yields for each click, in the order of user and time, the number of the user's session.
+
+    Those that are taken for a bot's are a user of their own.
+    """
+    for _, of_user in groupby(clicks, key=lambda click: click[:2]):
         number, began, last = 0, 0, 0
-        for _, at in of_user:
+        for *_, at in of_user:
             if not number or at - last >= CLICK_PAUSE or at - began > LONGEST_CLICK_SESSION:
                 number, began = number + 1, at
             last = at

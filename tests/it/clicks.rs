@@ -9,14 +9,16 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use crate::oracle::{Group, differences, row, text};
-use crate::support::{Bench, entry};
+use crate::differences::differences;
+use crate::oracle::{Group, row, text};
+use crate::support::{Bench, CRAWLER, entry};
 
 /// The tables that are filled from clicks by SQL.
-const MODELS: [&str; 11] = [
+const MODELS: [&str; 12] = [
     "silver.click_events",
     "silver.clicks",
     "silver.click_sessions",
+    "gold.bot_clicks",
     "gold.click_quality",
     "gold.click_trends",
     "gold.clicks_by_dimension",
@@ -29,10 +31,13 @@ const MODELS: [&str; 11] = [
 
 const SESSIONS: &str = "SELECT [user_id, CAST(session_number AS TEXT), CAST(started_at AS TEXT), \
     CAST(ended_at AS TEXT), CAST(clicks AS TEXT), CAST(pages AS TEXT), \
-    CAST(CAST(duration_seconds AS BIGINT) AS TEXT), CAST(session_date AS TEXT)] AS r \
+    CAST(CAST(duration_seconds AS BIGINT) AS TEXT), CAST(session_date AS TEXT), \
+    CAST(is_bot AS TEXT)] AS r \
     FROM silver.click_sessions";
 const QUALITY: &str = "SELECT [CAST(click_date AS TEXT), outcome, CAST(events AS TEXT)] AS r \
     FROM gold.click_quality";
+const BOTS: &str = "SELECT [CAST(click_date AS TEXT), CAST(clicks AS TEXT), CAST(users AS TEXT)] AS r \
+    FROM gold.bot_clicks WHERE bot_reason IS NOT NULL";
 const TRENDS: &str = "SELECT [CAST(click_date AS TEXT), CAST(hour AS TEXT), CAST(clicks AS TEXT), \
     CAST(users AS TEXT)] AS r FROM gold.click_trends";
 const URLS: &str = "SELECT [CAST(click_date AS TEXT), host, page, CAST(clicks AS TEXT), \
@@ -49,6 +54,7 @@ struct Click {
     host: Option<&'static str>,
     page: Option<String>,
     problem: Option<&'static str>,
+    is_bot: bool,
 }
 
 struct Clicks(ChaCha8Rng);
@@ -68,8 +74,9 @@ impl Clicks {
             host: None,
             page: None,
             problem: None,
+            is_bot: false,
         };
-        let record = match self.0.random_range(0..10) {
+        let mut record = match self.0.random_range(0..10) {
             0 => {
                 click.user = None;
                 json!({"timestamp": stamp, "elementTag": "button", "elementId": format!("button{number}"), "elementText": "Go"})
@@ -99,6 +106,11 @@ impl Clicks {
                 json!({"user_id": user, "url": format!("https://SHOP.example/p/{page}?n={number}"), "timestamp": stamp})
             }
         };
+        // Every seventh click is a crawler's, on behalf of whichever user.
+        if number.is_multiple_of(7) {
+            click.is_bot = true;
+            record["user_agent"] = json!(CRAWLER);
+        }
         click.line = record.to_string();
         click
     }
@@ -146,16 +158,16 @@ fn ranked(rows: &[Group], place: usize) -> Vec<Group> {
     rows.iter().map(|row| [row.clone(), vec![text(before(row) + 1)]].concat()).collect()
 }
 
-/// Each user's sessions: user, number, and the clicks.
+/// Each user's sessions, those of bots by themselves: user, number, and the clicks.
 fn sessions(clicks: &[Click]) -> Vec<(String, usize, Vec<&Click>)> {
-    let mut users: BTreeMap<&String, Vec<&Click>> = BTreeMap::new();
+    let mut users: BTreeMap<(&String, bool), Vec<&Click>> = BTreeMap::new();
     for click in clicks {
         if let Some(user) = &click.user {
-            users.entry(user).or_default().push(click);
+            users.entry((user, click.is_bot)).or_default().push(click);
         }
     }
     let mut sessions = Vec::new();
-    for (user, mut own) in users {
+    for ((user, _), mut own) in users {
         own.sort_by_key(|click| click.at);
         let mut of_user: Vec<Vec<&Click>> = Vec::new();
         for click in own {
@@ -190,7 +202,8 @@ fn expected(delivered: &[Click]) -> Vec<(&'static str, Vec<Group>)> {
         match click.problem {
             Some(problem) => *quality.entry((day(click), problem)).or_default() += count,
             None => {
-                *quality.entry((day(click), "kept")).or_default() += 1;
+                let outcome = if click.is_bot { "bot" } else { "kept" };
+                *quality.entry((day(click), outcome)).or_default() += 1;
                 *quality.entry((day(click), "duplicate")).or_default() += count - 1;
             }
         }
@@ -200,9 +213,10 @@ fn expected(delivered: &[Click]) -> Vec<(&'static str, Vec<Group>)> {
     let kept: Vec<Click> = kept.filter(|click| click.problem.is_none()).collect();
     let all = sessions(&kept);
     let mut of_user: BTreeMap<&str, Vec<&[&Click]>> = BTreeMap::new();
-    for (user, _, clicks) in &all {
+    for (user, _, clicks) in all.iter().filter(|(_, _, clicks)| !clicks[0].is_bot) {
         of_user.entry(user).or_default().push(clicks);
     }
+    let (bots, people): (Vec<&Click>, Vec<&Click>) = kept.iter().partition(|click| click.is_bot);
     let shown = |at: DateTime<Utc>| text(at.format("%Y-%m-%dT%H:%M:%SZ"));
     let session = |(user, number, clicks): &(String, usize, Vec<&Click>)| {
         let pages: BTreeSet<_> = clicks.iter().filter_map(|click| click.page.as_ref()).collect();
@@ -216,6 +230,7 @@ fn expected(delivered: &[Click]) -> Vec<(&'static str, Vec<Group>)> {
             text(pages.len()),
             text(seconds(clicks)),
             day(first),
+            text(first.is_bot),
         ]
     };
     let stats = |(user, sessions): (&str, Vec<&[&Click]>)| {
@@ -225,7 +240,7 @@ fn expected(delivered: &[Click]) -> Vec<(&'static str, Vec<Group>)> {
         vec![text(user), text(sessions.len()), text(clicks), text(average)]
     };
     let page = |click: &Click| vec![day(click), click.host.and_then(text), click.page.clone()];
-    let with_page = kept.iter().filter(|click| click.page.is_some());
+    let with_page = people.iter().copied().filter(|click| click.page.is_some());
     let hour = |click: &Click| vec![day(click), text(click.at.hour())];
     vec![
         (
@@ -233,7 +248,8 @@ fn expected(delivered: &[Click]) -> Vec<(&'static str, Vec<Group>)> {
             quality.map(|((day, outcome), count)| vec![day, text(outcome), text(count)]).collect(),
         ),
         (SESSIONS, all.iter().map(session).collect()),
-        (TRENDS, grouped(&kept, hour, clicks_and_users)),
+        (BOTS, grouped(bots, |click| vec![day(click)], clicks_and_users)),
+        (TRENDS, grouped(people.iter().copied(), hour, clicks_and_users)),
         (URLS, ranked(&grouped(with_page, page, clicks_and_users), 3)),
         (STATS, of_user.into_iter().map(stats).collect()),
     ]

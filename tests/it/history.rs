@@ -15,7 +15,8 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
-use crate::oracle::{Oracle, differences};
+use crate::differences::differences;
+use crate::oracle::Oracle;
 use crate::support::{Bench, MODELS};
 use crate::traffic::{Batch, Traffic};
 

@@ -234,7 +234,7 @@ fn a_part_of_the_graph_can_be_run_and_everything_can_be_computed_anew() {
     };
     assert_eq!(
         tables(&["--select", "silver.visit_count+"]),
-        ["silver.visit_count", "gold.recency_frequency", "gold.return_visitors"]
+        ["silver.visit_count", "gold.return_visitors"]
     );
     assert_eq!(tables(&["--select", "+gold.conversions"]).len(), 3);
     assert_eq!(tables(&["--select", "gold.*"]).len(), MODELS.len() - 3);

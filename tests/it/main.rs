@@ -8,7 +8,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod addresses;
 mod agents;
+mod bots;
 mod broken_records;
+mod chains;
 mod channels;
 mod claims;
 mod clicks;
@@ -16,6 +18,7 @@ mod commands;
 mod compaction;
 mod credits;
 mod damaged_files;
+mod differences;
 mod exits;
 mod fuzz;
 mod generated;

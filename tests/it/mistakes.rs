@@ -31,7 +31,7 @@ fn every_problem_of_every_file_comes_at_once() {
     let err = bench.command(&["run"]).err;
     for wanted in [
         "pipelines/web_traffic.toml:3:1: unknown key `schedul` (did you mean `schedule`?)",
-        "sql/silver/visit_count.sql:13: there is no table `silver.session` (did you mean `silver.sessions`?)",
+        "sql/silver/visit_count.sql:14: there is no table `silver.session` (did you mean `silver.sessions`?)",
         "sql/gold/conversions.sql:",
         "does not parse",
         "there is no column `conversio` (did you mean `conversion`?)",

@@ -7,7 +7,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use crate::oracle::differences;
+use crate::differences::differences;
 use crate::support::Bench;
 
 /// What all of these projects land, each in a directory of its own.

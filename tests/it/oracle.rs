@@ -7,7 +7,8 @@ use std::fmt::Display;
 use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
 use serde_json::{Value, json};
 
-use crate::support::Bench;
+use crate::differences::{Comparison, differences, surplus};
+use crate::support::{Bench, CRAWLER};
 use crate::traffic::Batch;
 use crate::{visits, ways};
 
@@ -25,6 +26,9 @@ const VISITS: &str = "SELECT [user_id, CAST(visitor_count AS TEXT), CAST(session
 const ATTRIBUTION: &str = "SELECT [CAST(session_date AS TEXT), platform, utm_medium, utm_campaign, \
     CAST(sum(sessions) AS TEXT), CAST(sum(conversions) AS TEXT), CAST(sum(bounces) AS TEXT)] AS r \
     FROM gold.utm_attribution GROUP BY session_date, platform, utm_medium, utm_campaign";
+const BOTS: &str = "SELECT [CAST(session_date AS TEXT), CAST(sessions AS TEXT), \
+    CAST(conversions AS TEXT), CAST(bounces AS TEXT), CAST(visitors AS TEXT)] AS r \
+    FROM gold.bot_sessions WHERE bot_reason IS NOT NULL";
 const CONVERSIONS: &str = "SELECT [CAST(session_date AS TEXT), element_id, event_type, \
     CAST(events AS TEXT), CAST(sessions AS TEXT), CAST(converting_sessions AS TEXT)] AS r \
     FROM gold.conversions";
@@ -39,7 +43,8 @@ const DURATIONS: &str = "SELECT [CAST(session_date AS TEXT), CAST(from_seconds A
     CAST(sessions AS TEXT)] AS r FROM gold.session_durations";
 const DIMENSIONS: &str = "SELECT [CAST(session_date AS TEXT), dimension, value, \
     CAST(sessions AS TEXT), CAST(conversions AS TEXT), CAST(bounces AS TEXT)] AS r \
-    FROM gold.visits_by_dimension WHERE dimension IN ('device_type', 'page')";
+    FROM gold.visits_by_dimension \
+    WHERE dimension IN ('device_type', 'claimed_device_type', 'source', 'page')";
 
 /// What was delivered, and what of it counts.
 pub(crate) struct Oracle {
@@ -48,8 +53,11 @@ pub(crate) struct Oracle {
     broken: Vec<String>,
     /// The newest delivery of each session that no expectation rejects.
     pub sessions: Vec<Session>,
+    /// Those of them that are no bots'.
+    people: Vec<Session>,
 }
 
+#[derive(Clone)]
 pub(crate) struct Session {
     pub day: NaiveDate,
     pub user: String,
@@ -90,7 +98,9 @@ impl Oracle {
             }
         }
         let sessions = newest.into_iter().filter_map(|(key, (_, record))| accepted(key, record));
-        Self { bronze, broken, sessions: sessions.collect() }
+        let sessions: Vec<Session> = sessions.collect();
+        let people = sessions.iter().filter(|session| !session.is_bot()).cloned().collect();
+        Self { bronze, broken, sessions, people }
     }
 
     /// Each table, a query for what is compared of it, and the sorted rows that it must give.
@@ -101,6 +111,7 @@ impl Oracle {
             ("silver.sessions", SESSIONS, self.sessions.iter().map(Session::row).collect()),
             ("silver.final_cookies", EVENTS, self.events()),
             ("silver.visit_count", VISITS, self.visit_count()),
+            ("gold.bot_sessions", BOTS, self.bots()),
             ("gold.utm_attribution", ATTRIBUTION, self.attribution()),
             ("gold.conversions", CONVERSIONS, self.conversions()),
             ("gold.return_visitors", VISITORS, self.return_visitors()),
@@ -109,7 +120,8 @@ impl Oracle {
             ("gold.session_durations", DURATIONS, self.durations()),
             ("gold.visits_by_dimension", DIMENSIONS, self.dimensions()),
         ];
-        tables.extend([ways::expected(&self.sessions), visits::expected(&self.sessions)].concat());
+        let visits = visits::expected(&self.sessions, &self.people);
+        tables.extend([ways::expected(&self.people), visits].concat());
         for (_, _, rows) in &mut tables {
             rows.sort();
         }
@@ -187,12 +199,20 @@ impl Oracle {
             let claim = claim.map(|name| word(&session.record, name));
             [text(session.day)].into_iter().chain(claim).collect::<Group>()
         };
-        grouped(&self.sessions, key, claims)
+        grouped(&self.people, key, claims)
+    }
+
+    fn bots(&self) -> Vec<String> {
+        let key = |session: &Session| vec![text(session.day)];
+        grouped(self.sessions.iter().filter(|session| session.is_bot()), key, |sessions| {
+            let visitors: BTreeSet<&str> = sessions.iter().map(|one| one.user.as_str()).collect();
+            [claims(sessions), vec![text(visitors.len())]].concat()
+        })
     }
 
     fn conversions(&self) -> Vec<String> {
         let mut groups: BTreeMap<Group, [usize; 3]> = BTreeMap::new();
-        for session in &self.sessions {
+        for session in &self.people {
             let mut events: BTreeMap<Group, usize> = BTreeMap::new();
             for event in session.events() {
                 if matches!(event["event_type"].as_str(), Some("click" | "submit")) {
@@ -215,12 +235,12 @@ impl Oracle {
 
     fn return_visitors(&self) -> Vec<String> {
         let mut first_seen: BTreeMap<&str, NaiveDate> = BTreeMap::new();
-        for session in &self.sessions {
+        for session in &self.people {
             let day = first_seen.entry(&session.user).or_insert(session.day);
             *day = session.day.min(*day);
         }
         let key = |session: &Session| vec![text(session.day)];
-        grouped(&self.sessions, key, |sessions| {
+        grouped(&self.people, key, |sessions| {
             let claim_return = sessions.iter().filter(|one| one.says("is_returning_visitor"));
             let claim_return: BTreeSet<&str> = claim_return.map(|one| one.user.as_str()).collect();
             let visitors: BTreeSet<&str> = sessions.iter().map(|one| one.user.as_str()).collect();
@@ -233,7 +253,7 @@ impl Oracle {
 
     fn page_engagement(&self) -> Vec<String> {
         let key = |session: &Session| vec![text(session.day), session.page()];
-        grouped(&self.sessions, key, |sessions| {
+        grouped(&self.people, key, |sessions| {
             let visitors: BTreeSet<&str> = sessions.iter().map(|one| one.user.as_str()).collect();
             vec![text(sessions.len()), text(visitors.len()), text(time_spent(sessions))]
         })
@@ -241,25 +261,31 @@ impl Oracle {
 
     fn user_page_engagement(&self) -> Vec<String> {
         let key = |session: &Session| vec![text(session.day), text(&session.user), session.page()];
-        grouped(&self.sessions, key, |all| vec![text(all.len()), text(time_spent(all))])
+        grouped(&self.people, key, |all| vec![text(all.len()), text(time_spent(all))])
     }
 
     fn durations(&self) -> Vec<String> {
         let seconds = |session: &Session| session.number("time_spent_seconds").unwrap_or(-1);
         let key =
             |session: &Session| vec![text(session.day), text(seconds(session).min(600) / 10 * 10)];
-        let timed = self.sessions.iter().filter(|session| seconds(session) >= 0);
+        let timed = self.people.iter().filter(|session| seconds(session) >= 0);
         grouped(timed, key, |sessions| vec![text(sessions.len())])
     }
 
     fn dimensions(&self) -> Vec<String> {
-        let device = |session: &Session| {
-            vec![text(session.day), text("device_type"), word(&session.record, "device_type")]
+        // The devices that occur have the names that they are told by.
+        let device = |session: &Session| word(&session.record, "device_type");
+        let dimensions: [(&str, &dyn Fn(&Session) -> Option<String>); 4] = [
+            ("device_type", &device),
+            ("claimed_device_type", &device),
+            ("source", &ways::source),
+            ("page", &Session::page),
+        ];
+        let rows = |(name, value): (&str, &dyn Fn(&Session) -> Option<String>)| {
+            let key = |session: &Session| vec![text(session.day), text(name), value(session)];
+            grouped(&self.people, key, claims)
         };
-        let page = |session: &Session| vec![text(session.day), text("page"), session.page()];
-        let mut rows = grouped(&self.sessions, device, claims);
-        rows.extend(grouped(&self.sessions, page, claims));
-        rows
+        dimensions.into_iter().flat_map(rows).collect()
     }
 }
 
@@ -270,6 +296,10 @@ impl Session {
 
     pub(crate) fn says(&self, field: &str) -> bool {
         self.record[field].as_bool() == Some(true)
+    }
+
+    fn is_bot(&self) -> bool {
+        word(&self.record, "user_agent").is_some_and(|agent| agent == CRAWLER)
     }
 
     pub(crate) fn events(&self) -> &[Value] {
@@ -337,7 +367,7 @@ pub(crate) fn grouped<'a>(
 }
 
 /// Sessions, conversions, bounces.
-fn claims(sessions: &[&Session]) -> Group {
+pub(crate) fn claims(sessions: &[&Session]) -> Group {
     let saying = |field: &str| sessions.iter().filter(|one| one.says(field)).count();
     vec![text(sessions.len()), text(saying("conversion")), text(saying("bounce"))]
 }
@@ -359,42 +389,4 @@ pub(crate) fn text(value: impl Display) -> Option<String> {
 /// A row as the queries give it.
 pub(crate) fn row(values: &[Option<String>]) -> String {
     json!(values).to_string()
-}
-
-/// How a lake differs from what it must hold.
-#[derive(Default)]
-pub(crate) struct Comparison {
-    /// Records that are neither in Bronze nor in quarantine, where they belong.
-    pub lost: usize,
-    /// Records that are there once too often.
-    pub doubled: usize,
-    pub differences: Vec<String>,
-}
-
-/// In what the rows of a table differ from those expected.
-pub(crate) fn differences(table: &str, expected: &[String], found: &[String]) -> Vec<String> {
-    [("lacks", surplus(expected, found)), ("should not have", surplus(found, expected))]
-        .into_iter()
-        .filter(|(_, rows)| !rows.is_empty())
-        .map(|(what, rows)| {
-            let first = rows.iter().take(3).cloned().collect::<Vec<_>>().join("\n    ");
-            format!("{table} {what} {} rows, the first of them:\n    {first}", rows.len())
-        })
-        .collect()
-}
-
-/// The rows of `these` that are not among `those`, each as often as it is too many.
-fn surplus(these: &[String], those: &[String]) -> Vec<String> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for row in those {
-        *counts.entry(row).or_default() += 1;
-    }
-    let is_surplus = |row: &&String| match counts.get_mut(row.as_str()) {
-        Some(count) if *count > 0 => {
-            *count -= 1;
-            false
-        }
-        _ => true,
-    };
-    these.iter().filter(is_surplus).cloned().collect()
 }

@@ -10,10 +10,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The tables of the shipped models.
-pub(crate) const MODELS: [&str; 20] = [
+pub(crate) const MODELS: [&str; 23] = [
     "silver.sessions",
     "silver.final_cookies",
     "silver.visit_count",
+    "gold.bot_sessions",
     "gold.utm_attribution",
     "gold.conversions",
     "gold.return_visitors",
@@ -23,6 +24,8 @@ pub(crate) const MODELS: [&str; 20] = [
     "gold.visits_by_dimension",
     "gold.journeys",
     "gold.path_summary",
+    "gold.channel_transitions",
+    "gold.markov_attribution",
     "gold.channel_effects",
     "gold.conversion_paths",
     "gold.attribution",
@@ -218,6 +221,10 @@ pub(crate) fn entry<'a>(report: &'a Value, table: &str) -> &'a Value {
         .find(|entry| entry["table"] == table)
         .unwrap_or_else(|| panic!("no {table} in {report:#}"))
 }
+
+/// What a well-known crawler says of itself.
+pub(crate) const CRAWLER: &str =
+    "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
 
 /// A session record.
 pub(crate) fn session(number: u64) -> Value {

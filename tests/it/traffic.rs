@@ -7,7 +7,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use crate::support::Bench;
+use crate::support::{Bench, CRAWLER};
 
 const USERS: u64 = 30;
 /// How much comes at once where little is enough.
@@ -177,11 +177,16 @@ impl Traffic {
         self.sessions += 1;
         // Ids repeat between users.
         let id = if self.one_in(8) { self.sessions / 2 } else { self.sessions };
+        // Every tenth session is a crawler's, on behalf of whichever user.
+        let agent = match self.sessions.is_multiple_of(10) {
+            true => CRAWLER,
+            false => "Browser/1.0 \"quoted\" \\ / ü",
+        };
         let mut session = json!({
             "session_id": format!("s-{id}"),
             "user_id": format!("u-{}", self.below(USERS)),
             "timestamp": self.moment(day),
-            "user_agent": "Browser/1.0 \"quoted\" \\ / ü",
+            "user_agent": agent,
             "device_type": self.pick(&["mobile", "desktop", "tablet"]),
             "os": "iOS", "browser": "Safari",
             "page_url": self.pick(&PAGES),

@@ -23,15 +23,16 @@ const CLAIMS: &str = "SELECT [CAST(session_date AS TEXT), CAST(conversions_only_
     CAST(conversions_only_derived AS TEXT), CAST(bounces_only_claimed AS TEXT), \
     CAST(bounces_only_derived AS TEXT)] AS r FROM gold.reconciliation";
 
-/// Each table, a query for what is compared of it, and the rows that it must give.
-pub(crate) fn expected(sessions: &[Session]) -> Vec<Expected> {
-    let users = by_user(sessions);
+/// Each table, a query for what is compared of it, and the rows that it must give: `people` are those of
+/// the `sessions` that are no bots'.
+pub(crate) fn expected(sessions: &[Session], people: &[Session]) -> Vec<Expected> {
+    let users = by_user(people);
     vec![
-        ("gold.funnel", FUNNEL, funnel(sessions)),
+        ("gold.funnel", FUNNEL, funnel(people)),
         ("gold.visitor_cohorts", COHORTS, cohorts(&users)),
-        ("silver.visit_count in full", ACTIVITY, activity(&users)),
+        ("silver.visit_count in full", ACTIVITY, activity(&by_user(sessions))),
         ("gold.recency_frequency", RECENCY, recency(&users)),
-        ("gold.reconciliation", CLAIMS, claims(sessions)),
+        ("gold.reconciliation", CLAIMS, claims(people)),
     ]
 }
 
@@ -95,7 +96,7 @@ fn first(
     found
 }
 
-fn week(day: NaiveDate) -> NaiveDate {
+pub(crate) fn week(day: NaiveDate) -> NaiveDate {
     day - Days::new(u64::from(day.weekday().num_days_from_monday()))
 }
 

@@ -1,12 +1,16 @@
 //! What the tables about ways must hold: journeys, paths, credits. Worked out from the sessions that count,
 //! each by the plainest loop that does it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{NaiveDate, TimeDelta};
 
-use crate::oracle::{Group, Session, row, text, word};
+use crate::chains::{self, Way, removal_effects};
+use crate::oracle::{Group, Session, claims, grouped, row, text, word};
 
+const CAMPAIGNS: &str = "SELECT [CAST(session_date AS TEXT), channel, source, medium, campaign, \
+    CAST(sum(sessions) AS TEXT), CAST(sum(conversions) AS TEXT), CAST(sum(bounces) AS TEXT)] AS r \
+    FROM gold.utm_attribution GROUP BY session_date, channel, source, medium, campaign";
 const JOURNEYS: &str = "SELECT [CAST(session_date AS TEXT), user_id, session_id, \
     CAST(session_number AS TEXT), CAST(seconds_since_last AS TEXT), CAST(is_converting AS TEXT), \
     CAST(touches AS TEXT), path] AS r FROM gold.journeys";
@@ -21,7 +25,7 @@ const PATHS: &str = "SELECT [CAST(conversion_date AS TEXT), user_id, conversion_
 /// Models whose weights are no round numbers are compared as far as these are the same whoever computes
 /// them: no credit that occurs lies at a boundary of the rounding.
 const CREDITS: &str = "SELECT [CAST(conversion_date AS TEXT), model, channel, source, medium, \
-    campaign, CASE WHEN model IN ('time_decay', 'markov') \
+    campaign, CASE WHEN model IN ('time_decay', 'markov_per_conversion') \
         THEN CAST(CAST(floor(CAST(credit AS DOUBLE) * 1e5 + 0.3719) AS BIGINT) AS TEXT) \
         ELSE CAST(credit AS TEXT) END] AS r FROM gold.attribution \
     WHERE credit > 0.00001";
@@ -35,7 +39,7 @@ pub(crate) const MODELS: [&str; 7] = [
     "linear",
     "position_based",
     "time_decay",
-    "markov",
+    "markov_per_conversion",
 ];
 /// A whole credit in its units.
 const WHOLE: i64 = 1_000_000_000;
@@ -48,13 +52,16 @@ pub(crate) fn expected(sessions: &[Session]) -> Vec<Expected> {
     let journeys: Vec<_> = users.values().flat_map(|own| journeys_of(own)).collect();
     let conversions: Vec<_> = users.values().flat_map(|own| conversions_of(own)).collect();
     let effects = effects(&journeys);
-    vec![
+    let mut tables: Vec<Expected> = vec![
+        ("gold.utm_attribution by campaign", CAMPAIGNS, campaigns(sessions)),
         ("gold.journeys", JOURNEYS, journeys.iter().map(Journey::row).collect()),
         ("gold.path_summary", SUMMARY, summary(&journeys)),
         ("gold.conversion_paths", PATHS, conversions.iter().flat_map(Conversion::rows).collect()),
         ("gold.attribution", CREDITS, credits(&conversions, &effects)),
         ("gold.attribution in total", TOTALS, totals(&conversions)),
-    ]
+    ];
+    tables.extend(chains::expected(&users));
+    tables
 }
 
 pub(crate) type Users<'a> = BTreeMap<&'a str, Vec<&'a Session>>;
@@ -76,7 +83,7 @@ fn claim(session: &Session, field: &str) -> Option<String> {
 }
 
 /// The source, as the tables show it.
-fn source(session: &Session) -> Option<String> {
+pub(crate) fn source(session: &Session) -> Option<String> {
     let is_direct = channel(session) == "Direct";
     claim(session, "utm_source").or_else(|| is_direct.then(|| "(direct)".to_owned()))
 }
@@ -84,6 +91,14 @@ fn source(session: &Session) -> Option<String> {
 fn medium(session: &Session) -> Option<String> {
     let is_direct = channel(session) == "Direct";
     claim(session, "utm_medium").or_else(|| is_direct.then(|| "(none)".to_owned()))
+}
+
+fn campaigns(sessions: &[Session]) -> Vec<String> {
+    let key = |session: &Session| {
+        let campaign = claim(session, "utm_campaign");
+        vec![text(session.day), text(channel(session)), source(session), medium(session), campaign]
+    };
+    grouped(sessions, key, claims)
 }
 
 /// The channel of a claim that occurs in the traffic of these tests, told by hand.
@@ -208,7 +223,7 @@ impl Conversion<'_> {
     }
 
     /// What each touch gets by the effects of the day's channels.
-    fn markov(&self, effects: &Effects) -> Vec<i64> {
+    fn markov_per_conversion(&self, effects: &Effects) -> Vec<i64> {
         let of_channel =
             |name: &str| self.touches.iter().filter(|touch| channel(touch) == name).count();
         let weight = |touch: &&Session| {
@@ -263,61 +278,24 @@ fn in_proportion(weights: &[f64]) -> Vec<i64> {
 
 type Effects = BTreeMap<(NaiveDate, &'static str), f64>;
 
-/// The removal effect of each channel on each day, by walking all journeys step by step until nearly
-/// nobody is on his way any more.
+/// The removal effect of each channel on each day, by the journeys of the day.
 fn effects(journeys: &[Journey<'_>]) -> Effects {
-    let mut effects = Effects::new();
-    let days: BTreeSet<NaiveDate> = journeys.iter().map(|journey| journey.session.day).collect();
-    for day in days {
-        let of_day: Vec<_> = journeys.iter().filter(|journey| journey.session.day == day).collect();
-        let channels: BTreeSet<_> =
-            of_day.iter().flat_map(|journey| journey.channels.clone()).collect();
-        let whole = reached(&of_day, None);
-        for channel in channels {
-            let without = reached(&of_day, Some(channel));
-            let effect = if whole > 0.0 { 1.0 - without / whole } else { 0.0 };
-            effects.insert((day, channel), effect);
-        }
-    }
-    effects
-}
-
-/// The part of all that set out which ends in a conversion.
-fn reached(journeys: &[&Journey<'_>], without: Option<&str>) -> f64 {
-    let mut steps: BTreeMap<(&str, &str), f64> = BTreeMap::new();
+    let mut ways: BTreeMap<NaiveDate, Vec<Way>> = BTreeMap::new();
     for journey in journeys {
-        let end = if journey.session.says("conversion") { "conversion" } else { "nothing" };
-        let places = [&["start"], journey.channels.as_slice(), &[end]].concat();
-        for step in places.windows(2) {
-            *steps.entry((step[0], step[1])).or_default() += 1.0;
-        }
+        let way = (journey.channels.clone(), journey.session.says("conversion"));
+        ways.entry(journey.session.day).or_default().push(way);
     }
-    let mut leaving: BTreeMap<&str, f64> = BTreeMap::new();
-    for ((from, _), count) in &steps {
-        *leaving.entry(from).or_default() += count;
-    }
-    let mut there = BTreeMap::from([("start", 1.0)]);
-    let mut arrived = 0.0;
-    while there.values().sum::<f64>() > 1e-13 {
-        let mut next: BTreeMap<&str, f64> = BTreeMap::new();
-        for ((from, to), count) in &steps {
-            let moving = there.get(from).copied().unwrap_or(0.0) * count / leaving[from];
-            match *to {
-                "conversion" => arrived += moving,
-                to if to == "nothing" || Some(to) == without => {}
-                to => *next.entry(to).or_default() += moving,
-            }
-        }
-        there = next;
-    }
-    arrived
+    let of_day = |(day, ways): (NaiveDate, Vec<Way>)| {
+        removal_effects(&ways).into_iter().map(move |(channel, effect)| ((day, channel), effect))
+    };
+    ways.into_iter().flat_map(of_day).collect()
 }
 
 fn credits(conversions: &[Conversion<'_>], effects: &Effects) -> Vec<String> {
     let mut campaigns: BTreeMap<Group, i64> = BTreeMap::new();
     for conversion in conversions {
         let mut of_models = conversion.credits().to_vec();
-        of_models.push(conversion.markov(effects));
+        of_models.push(conversion.markov_per_conversion(effects));
         for (model, credits) in MODELS.iter().zip(of_models) {
             for (touch, credit) in conversion.touches.iter().zip(credits) {
                 let campaign = vec![
@@ -333,7 +311,8 @@ fn credits(conversions: &[Conversion<'_>], effects: &Effects) -> Vec<String> {
         }
     }
     let line = |(mut group, credit): (Group, i64)| {
-        let is_rounded = matches!(group[1].as_deref(), Some("time_decay" | "markov"));
+        let is_rounded =
+            matches!(group[1].as_deref(), Some("time_decay" | "markov_per_conversion"));
         group.push(match is_rounded {
             true => text((credit as f64 / 1e4 + 0.3719).floor()),
             false => text(format!("{}.{:09}", credit / WHOLE, credit % WHOLE)),

@@ -2,9 +2,10 @@
 //!
 //! In: a list of STRUCT(time TIMESTAMP, id TEXT, channel TEXT, is_direct BOOLEAN, …) in any order, as
 //! `array_agg` gives it; an INTERVAL; a BIGINT. Out: a list of STRUCT(touch, number, first_at,
-//! seconds_since_last, touches, last_non_direct, path) in the order of time, touches of one moment in the
-//! order of their ids. `touch` is the struct that went in; `number` counts the visitor's touches from 1,
-//! and `first_at` is the time of the first. `touches` counts those that are no older than the lookback,
+//! seconds_since_last, touches, last_non_direct, path, previous) in the order of time, touches of one
+//! moment in the order of their ids. `touch` is the struct that went in, `previous` that of the touch
+//! before, NULL for the first; `number` counts the visitor's touches from 1, and `first_at` is the time of
+//! the first. `touches` counts those that are no older than the lookback,
 //! this one included, of which at most the `most` newest count; `path` has their channels, oldest first,
 //! one after the other the same only once, with ` > ` between them; `last_non_direct` is the number of
 //! the last of them that is not direct, of this one where all are. A touch without a time is none.
@@ -133,6 +134,7 @@ fn fields(touch: &DataType) -> Fields {
         field("touches", DataType::Int64),
         field("last_non_direct", DataType::Int64),
         field("path", DataType::Utf8View),
+        field("previous", touch.clone()),
     ])
 }
 
@@ -196,6 +198,7 @@ impl Touches {
 #[derive(Default)]
 struct Ways {
     indices: Vec<u64>,
+    previous: Vec<Option<u64>>,
     numbers: Int64Builder,
     firsts: TimestampMicrosecondBuilder,
     pauses: Int64Builder,
@@ -223,8 +226,11 @@ impl Ways {
             }
             let last = non_direct.filter(|last| *last >= start).unwrap_or(place);
             self.paths.add(all.channel(touch), place - start)?;
-            let before = place.checked_sub(1).and_then(time);
+            let before = place.checked_sub(1);
+            let previous = before.and_then(|before| order.get(before));
+            let before = before.and_then(time);
             self.indices.push(touch as u64);
+            self.previous.push(previous.map(|touch| *touch as u64));
             self.numbers.append_value(count(place + 1));
             self.firsts.append_option(time(0));
             self.pauses.append_option(before.map(|before| seconds(before, at)));
@@ -244,6 +250,7 @@ impl Ways {
             Arc::new(self.touches.finish()),
             Arc::new(self.non_direct.finish()),
             Arc::new(self.paths.finish()?),
+            take(touches, &UInt64Array::from(self.previous), None)?,
         ];
         Ok(StructArray::try_new(fields(touches.data_type()), columns, None)?)
     }

@@ -34,9 +34,10 @@ pub(super) use json::without_unions;
 /// were built with it are built anew.
 pub(super) fn version(name: &str) -> Option<u32> {
     match name {
-        "browser_name" | "channel_reason" | "count_events" | "device_name" | "journeys" | "param"
+        "browser_name" | "channel_reason" | "count_events" | "device_name" | "param"
         | "removal_effects" | "session_number" | "share" | "system_name" => Some(1),
-        "channel" | "first_event" | "instant" | "touch" | "url_parts" | "user_agent" => Some(2),
+        "channel" | "first_event" | "instant" | "journeys" | "touch" | "url_parts"
+        | "user_agent" => Some(2),
         name if name.starts_with("json_") => Some(1),
         _ => None,
     }

@@ -1,14 +1,18 @@
-//! `removal_effects(path, journeys, conversions)`: how much each channel matters, by Markov chains.
+//! `removal_effects(path, journeys, conversions)` and `removal_effects(came_from, channel, sessions,
+//! conversions)`: how much each channel matters, by Markov chains.
 //!
 //! In: paths as [`super::journeys`] gives them, how many journeys took each (BIGINT), and how many of
-//! these ended in a conversion (BIGINT). Out: a list of STRUCT(channel TEXT, removal_effect DOUBLE,
-//! share DOUBLE), by channel; NULL for no journey.
+//! these ended in a conversion (BIGINT). Or the transitions of journeys: the channel before (NULL where a
+//! journey begins), the channel, how many sessions came so, and how many of these converted, which ends
+//! their journeys. Out: a list of STRUCT(channel TEXT, removal_effect DOUBLE, share DOUBLE), by
+//! channel; NULL for no journey.
 //!
 //! A chain of order one goes from START over the channels to CONVERSION or NOTHING, with the transitions
-//! of all journeys counted. `P` is the probability to end in CONVERSION, `P_c` the same with every way
-//! into channel `c` leading to NOTHING, and the removal effect of `c` is `1 - P_c / P`: the part of all
-//! conversions that would be lost without it; 0 where nothing converts. `share` is the effect divided
-//! by the sum of all effects. (Anderl et al., "Mapping the customer journey", 2016.) Probabilities are
+//! of all journeys counted; what comes to a channel and does not go on ends in NOTHING. `P` is the
+//! probability to end in CONVERSION, `P_c` the same with every way into channel `c` leading to NOTHING,
+//! and the removal effect of `c` is `1 - P_c / P`: the part of all conversions that would be lost without
+//! it; 0 where nothing converts. `share` is the effect divided by the sum of all effects. (Anderl et al.,
+//! "Mapping the customer journey", 2016.) Probabilities are
 //! solved for by elimination with the channels in the order of their names: the same journeys always
 //! give the same bits, in whatever order they come.
 
@@ -23,15 +27,17 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type};
 use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDFImpl, Signature, TypeSignature, Volatility,
+};
 
 use super::paths::ARROW;
 
 /// More channels than this are a mistake: solving for them takes the fourth power of their number.
 const MOST_CHANNELS: usize = 128;
 /// So many transitions there are between them: from START and each channel to each, from each channel to
-/// both ends.
-const MOST_TRANSITIONS: usize = MOST_CHANNELS * (MOST_CHANNELS + 3);
+/// CONVERSION.
+const MOST_TRANSITIONS: usize = MOST_CHANNELS * (MOST_CHANNELS + 2);
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct RemovalEffects {
@@ -40,7 +46,8 @@ pub(super) struct RemovalEffects {
 
 impl RemovalEffects {
     pub(super) fn new() -> Self {
-        Self { signature: Signature::any(3, Volatility::Immutable) }
+        let arguments = vec![TypeSignature::Any(3), TypeSignature::Any(4)];
+        Self { signature: Signature::one_of(arguments, Volatility::Immutable) }
     }
 }
 
@@ -85,11 +92,10 @@ enum Place {
     Start,
     Channel(String),
     Conversion,
-    Nothing,
 }
 
-/// How often each transition was seen. Journeys are counted in BIGINTs, of which no number of rows adds
-/// up to more than a u128.
+/// How often each transition was seen, but for those to NOTHING. Journeys are counted in BIGINTs, of which
+/// no number of rows adds up to more than a u128.
 #[derive(Debug, Default)]
 struct Chain(BTreeMap<(Place, Place), u128>);
 
@@ -116,9 +122,22 @@ impl Chain {
             self.count(&from, to.clone(), journeys)?;
             from = to;
         }
-        let conversions = conversions.min(journeys);
-        self.count(&from, Place::Conversion, conversions)?;
-        self.count(&from, Place::Nothing, journeys - conversions)
+        self.count(&from, Place::Conversion, conversions.min(journeys))
+    }
+
+    /// Adds `sessions` on `channel` that come from another channel or begin a journey, and of which
+    /// `conversions` end it well.
+    fn add_transition(
+        &mut self,
+        came_from: Option<&str>,
+        channel: &str,
+        sessions: u128,
+        conversions: u128,
+    ) -> Result<()> {
+        let from = came_from.map_or(Place::Start, |name| Place::Channel(name.to_owned()));
+        let to = Place::Channel(channel.to_owned());
+        self.count(&from, to.clone(), sessions)?;
+        self.count(&to, Place::Conversion, conversions.min(sessions))
     }
 
     /// Each channel with its removal effect.
@@ -160,10 +179,12 @@ struct Chances {
 
 impl Chances {
     fn of(chain: &Chain, channels: &[&str]) -> Self {
-        let mut leaving: BTreeMap<&Place, u128> = BTreeMap::new();
-        for ((from, _), count) in &chain.0 {
-            let all = leaving.entry(from).or_default();
-            *all = all.saturating_add(*count);
+        let mut coming: BTreeMap<&Place, u128> = BTreeMap::new();
+        let mut going: BTreeMap<&Place, u128> = BTreeMap::new();
+        for ((from, to), count) in &chain.0 {
+            for all in [going.entry(from).or_default(), coming.entry(to).or_default()] {
+                *all = all.saturating_add(*count);
+            }
         }
         let size = channels.len();
         let mut chances = Self {
@@ -176,7 +197,8 @@ impl Chances {
             _ => None,
         };
         for ((from, to), count) in &chain.0 {
-            let all = leaving.get(from).copied().unwrap_or(1);
+            // Nothing comes to START. More goes than comes where rows were left out.
+            let all = going.get(from).max(coming.get(from)).copied().unwrap_or(1);
             let cell = match (number(from), number(to), to) {
                 (None, Some(to), _) => chances.start.get_mut(to),
                 (Some(from), Some(to), _) => {
@@ -248,20 +270,39 @@ fn solve(mut rows: Vec<Vec<f64>>) -> Vec<f64> {
 
 impl Accumulator for Chain {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let [paths, journeys, conversions] = values else {
-            return exec_err!("removal_effects takes a path, its journeys and its conversions");
+        let (came_from, names, journeys, conversions) = match values {
+            [paths, journeys, conversions] => (None, paths, journeys, conversions),
+            [came_from, channels, sessions, conversions] => {
+                (Some(cast(came_from, &DataType::Utf8View)?), channels, sessions, conversions)
+            }
+            _ => {
+                return exec_err!(
+                    "removal_effects takes a path, its journeys and its conversions, or the channel \
+                     before, a channel, its sessions and its conversions"
+                );
+            }
         };
-        let paths = cast(paths, &DataType::Utf8View)?;
+        let names = cast(names, &DataType::Utf8View)?;
         let journeys = cast(journeys, &DataType::Int64)?;
         let conversions = cast(conversions, &DataType::Int64)?;
         let counts = journeys
             .as_primitive::<Int64Type>()
             .iter()
             .zip(conversions.as_primitive::<Int64Type>());
-        for (path, (journeys, conversions)) in paths.as_string_view().iter().zip(counts) {
-            let count = |count: Option<i64>| count.and_then(|count| u128::try_from(count).ok());
-            if let Some(path) = path {
-                self.add(path, count(journeys).unwrap_or(0), count(conversions).unwrap_or(0))?;
+        let came_from = came_from.as_ref().map(|names| names.as_string_view());
+        let count =
+            |count: Option<i64>| count.and_then(|count| u128::try_from(count).ok()).unwrap_or(0);
+        for (row, (name, (journeys, conversions))) in
+            names.as_string_view().iter().zip(counts).enumerate()
+        {
+            let Some(name) = name else { continue };
+            let (journeys, conversions) = (count(journeys), count(conversions));
+            match came_from {
+                Some(names) => {
+                    let before = names.is_valid(row).then(|| names.value(row));
+                    self.add_transition(before, name, journeys, conversions)?;
+                }
+                None => self.add(name, journeys, conversions)?,
             }
         }
         Ok(())
@@ -340,6 +381,32 @@ mod tests {
         let found = effects(&[("A > B", 1, 1), ("A", 1, 1), ("B", 1, 0)]);
         // Without A: 1/3 * 1/2 = 1/6. Without B: 2/3 * 1/2 = 1/3.
         close(&found, &[("A", 0.75), ("B", 0.5)]);
+    }
+
+    #[test]
+    fn the_transitions_of_journeys_are_as_good_as_their_paths() {
+        // The same journeys: A > B and A convert, B does not.
+        let mut chain = Chain::default();
+        for (came_from, channel, sessions, conversions) in
+            [(None, "A", 2, 1), (Some("A"), "B", 1, 1), (None, "B", 1, 0)]
+        {
+            chain.add_transition(came_from, channel, sessions, conversions).unwrap();
+        }
+        let found: Vec<_> =
+            chain.effects().unwrap().iter().map(|(name, e)| ((*name).to_owned(), *e)).collect();
+        close(&found, &[("A", 0.75), ("B", 0.5)]);
+    }
+
+    #[test]
+    fn no_more_than_all_go_on_from_a_channel() {
+        // One is told to have come to A, yet two went on from there: P = 1, without A 1/2.
+        let mut chain = Chain::default();
+        chain.add_transition(None, "A", 1, 0).unwrap();
+        chain.add_transition(Some("A"), "B", 2, 2).unwrap();
+        chain.add_transition(None, "B", 1, 1).unwrap();
+        let found: Vec<_> =
+            chain.effects().unwrap().iter().map(|(name, e)| ((*name).to_owned(), *e)).collect();
+        close(&found, &[("A", 0.5), ("B", 1.0)]);
     }
 
     #[test]
