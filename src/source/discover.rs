@@ -1,4 +1,21 @@
-//! Which files a source has.
+//! Which files a source has, and what makes a file one that is known.
+//!
+//! A delivery is a content under a name. What has landed is remembered by both (`ops.files`), and
+//! never lands again, whatever happens to the time of the file:
+//!
+//! - A file whose name, size and time are those of one that landed is known, and is not opened. One
+//!   that is written anew with another content, the same size and the time set back cannot be told
+//!   from it.
+//! - One with another time or size is hashed. If it holds what landed last under its name, it is
+//!   known: it was touched or copied over. If it begins with that, it has grown and lands from there
+//!   on, as long as records can be read from there: not when they stand in an array, and of a
+//!   compressed file only from a member or frame on. Anything else under a known name is a new
+//!   content, and lands as a whole.
+//! - What was rejected at the very end of a file may be the beginning of a record. It is in
+//!   quarantine, and when the file grows it is read again together with what follows.
+//! - A file of a new name that is as long as one that landed is hashed. If it holds what a file of
+//!   another name held, and that name holds it no longer, it was renamed, and is known. If that one
+//!   is still there, it is a delivery of its own and lands: two hours may well bring the same.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -11,7 +28,7 @@ use std::time::SystemTime;
 use crate::error::{Error, Kind, Result};
 use crate::runtime::{Stop, Timestamp};
 
-use super::InputFile;
+use super::{InputFile, Place};
 
 /// The directory that makes another one a Delta table.
 const LOG: &str = "_delta_log";
@@ -186,6 +203,8 @@ fn input_file(root: &Path, path: &Path, metadata: &Metadata) -> Result<InputFile
         name: Arc::from(name.join("/")),
         bytes: metadata.len(),
         modified_at: instant(modified),
+        from: Place::default(),
+        hash: None,
     })
 }
 

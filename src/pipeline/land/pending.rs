@@ -4,12 +4,14 @@ use std::path::Path;
 
 use crate::error::{Error, Kind, Result};
 use crate::lake::Snapshot;
-use crate::ops::Batches;
+use crate::ops::{Batches, Content};
+use crate::pipeline::Deliveries;
 use crate::pipeline::context::Context;
 use crate::project::{Pipeline, Source};
 use crate::source::{InputFile, discover, holds};
 
 use super::batch::given_up_id;
+use super::delivery::{Sorted, sort};
 
 /// What a source holds that is not in Bronze yet.
 pub(in crate::pipeline) struct Pending {
@@ -23,18 +25,17 @@ pub(in crate::pipeline) struct Pending {
     pub resumed: Vec<(i64, Vec<InputFile>)>,
     /// Batches that will never be landed, because their files are not what they were.
     pub abandoned: Vec<i64>,
-    /// The files of the next batch.
+    /// The files of the next batch, each from where on it is new.
     pub files: Vec<InputFile>,
+    /// Files that hold what has landed under another time or name, with what they hold.
+    pub seen: Vec<(InputFile, Content)>,
+    /// How what was found differs from what has landed.
+    pub deliveries: Deliveries,
     /// What at the source's path was left out, and why.
     pub warnings: Vec<String>,
 }
 
 impl Pending {
-    /// How many of the files of the next batch were landed before, and changed since.
-    pub(in crate::pipeline) fn changed(&self) -> u64 {
-        self.batches.changed_among(&self.files)
-    }
-
     /// The number of the next batch.
     pub(in crate::pipeline) fn next_batch(&self) -> i64 {
         self.batches.newest() + 1
@@ -73,12 +74,20 @@ pub(in crate::pipeline) async fn pending(
         Some(bronze) => bronze.offset_of(&given_up_id(&application)).await?,
         None => None,
     };
-    let (resumed, abandoned) = (Vec::new(), Vec::new());
-    let (files, warnings) = (found.files, found.warnings);
-    let mut pending = Pending { application, batches, bronze, resumed, abandoned, files, warnings };
+    let mut pending = Pending {
+        application,
+        batches,
+        bronze,
+        resumed: Vec::new(),
+        abandoned: Vec::new(),
+        files: Vec::new(),
+        seen: Vec::new(),
+        deliveries: Deliveries::default(),
+        warnings: found.warnings,
+    };
     pending.sort_out(landed, given_up)?;
-    pending.files = pending.batches.new_among(&pending.files);
-    Ok(pending)
+    let Sorted { files, seen, deliveries } = sort(&pending.batches, found.files, &context.stop)?;
+    Ok(Pending { files, seen, deliveries, ..pending })
 }
 
 impl Pending {
