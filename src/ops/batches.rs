@@ -209,21 +209,24 @@ impl Batches {
         (run_id, planned_at): (&str, Timestamp),
     ) -> Result<i64> {
         let batch = self.newest + 1;
-        let row = |(index, file): (usize, &InputFile)| BatchRow {
-            source: self.application.clone(),
-            batch,
-            path: file.name.to_string(),
-            location: file.path.display().to_string(),
-            bytes: file.bytes,
-            modified_at: file.modified_at,
-            from_byte: Some(file.from.byte),
-            from_position: Some(file.from.position),
-            // One per row, and the last one again; more than there are files are found out anew.
-            replaces: replaces.get(index).or(replaces.last()).copied(),
-            planned_at,
-            run_id: run_id.to_owned(),
+        let row = |index: usize| {
+            // One for each file, and one for each batch that is replaced.
+            let file = files.get(index).or(files.last())?;
+            Some(BatchRow {
+                source: self.application.clone(),
+                batch,
+                path: file.name.to_string(),
+                location: file.path.display().to_string(),
+                bytes: file.bytes,
+                modified_at: file.modified_at,
+                from_byte: Some(file.from.byte),
+                from_position: Some(file.from.position),
+                replaces: replaces.get(index).or(replaces.last()).copied(),
+                planned_at,
+                run_id: run_id.to_owned(),
+            })
         };
-        let rows: Vec<BatchRow> = files.iter().enumerate().map(row).collect();
+        let rows: Vec<BatchRow> = (0..files.len().max(replaces.len())).filter_map(row).collect();
         let change = Change {
             adds: written(lake, &rows).await?.adds,
             offsets: vec![(self.application.clone(), batch)],
@@ -239,7 +242,12 @@ impl Batches {
         // Those of former layouts are read from their beginning.
         let from =
             Place { byte: row.from_byte.unwrap_or(0), position: row.from_position.unwrap_or(0) };
-        self.files.entry(row.path).or_default().push(State {
+        let states = self.files.entry(row.path).or_default();
+        // A batch has each file once, in as many rows as it takes to name what it replaces.
+        if states.iter().any(|state| state.batch == row.batch) {
+            return;
+        }
+        states.push(State {
             batch: row.batch,
             bytes: row.bytes,
             modified_at: row.modified_at,

@@ -205,3 +205,55 @@ fn read_files(queue: &Queue, sender: &mpsc::Sender<Result<Piece>>, stop: &Stop) 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, Field};
+
+    use super::*;
+    use crate::source::look_at;
+
+    /// What is known of a file that was `planned` bytes long, and holds `content` when it is read.
+    fn read(content: &[u8], planned: u64) -> ReadFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), content).unwrap();
+        let input = InputFile { bytes: planned, ..look_at("x", file.path()).unwrap() };
+        let columns = Schema::new(vec![Field::new("id", DataType::Int64, true)]);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let feed = feed(vec![input], &columns, 1, usize::MAX, &Stop::new());
+            while feed.next().await.unwrap().is_some() {}
+            feed.files().remove(0)
+        })
+    }
+
+    fn place(byte: u64) -> Option<Place> {
+        Some(Place { byte, position: byte })
+    }
+
+    #[test]
+    fn a_file_that_grows_is_read_on_from_where_its_records_ended() {
+        let text = b"{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n";
+        let whole = read(text, text.len() as u64);
+        assert_eq!(whole.read_on, place(text.len() as u64));
+        assert_eq!(whole.hash, blake3::hash(text));
+        // It grew while it was read: what was its last line then may not be one.
+        for planned in [18, 20, 26] {
+            let part = read(text, planned);
+            assert_eq!(part.read_on, place(18), "{planned}");
+            assert_eq!(part.hash, blake3::hash(&text[..usize::try_from(planned).unwrap()]));
+        }
+        let array = b"[{\"id\":1},{\"id\":2}]";
+        assert_eq!(read(array, array.len() as u64).read_on, None);
+    }
+
+    #[test]
+    fn what_may_be_the_beginning_of_a_record_is_read_again() {
+        let text = b"{\"id\":1}\n{\"id\":";
+        let mut whole = read(text, text.len() as u64);
+        whole.ends_with_no_record(2, 5);
+        assert_eq!(whole.read_on, place(text.len() as u64), "it does not end with that");
+        whole.ends_with_no_record(9, text.len() as u64);
+        assert_eq!(whole.read_on, place(9));
+    }
+}

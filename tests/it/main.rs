@@ -13,6 +13,7 @@ mod commands;
 mod compaction;
 mod credits;
 mod damaged_files;
+mod deliveries;
 mod exits;
 mod fuzz;
 mod generated;
