@@ -24,6 +24,7 @@ mod hash;
 mod layout;
 mod open;
 mod parse;
+mod pattern;
 mod verify;
 mod walk;
 
@@ -36,7 +37,7 @@ use blake3::Hash;
 use crate::runtime::Timestamp;
 
 pub use decode::{Decoder, Lineage, bronze_schema};
-pub use discover::{Discovered, discover, holds, look_at};
+pub use discover::{Discovered, discover, look_at, searches};
 pub use feed::{Feed, Note, ReadFile, feed};
 pub use hash::prefix_hashes;
 

@@ -316,3 +316,39 @@ fn a_lake_without_hashes_goes_on_by_size_and_time() {
         assert_eq!(bench.value("SELECT count(*) FROM bronze.web_sessions"), deliveries);
     }
 }
+
+#[test]
+fn a_source_may_be_patterns_and_files_of_many_places() {
+    let bench = Bench::new();
+    bench.land("day=1/a.json", lines(&[1]));
+    bench.land("day=2/a.json", lines(&[2]));
+    bench.land("day=2/a.csv", "session_id");
+    let setting = |paths: &str| format!("path = {paths}");
+    let [directory, pattern, several] = [
+        "\"sample_data/web_sessions\"",
+        "\"sample_data/web_sessions/**/*.json\"",
+        "[\"sample_data/web_sessions/day=*/*.json\", \"more.json\", \"none/*.gz\"]",
+    ]
+    .map(setting);
+    bench.edit("pipelines/web_traffic.toml", &directory, &pattern);
+    bench.run();
+    has_each_once(&bench, 2);
+    let sources = "SELECT DISTINCT _source FROM bronze.web_sessions ORDER BY _source";
+    let names = |rows: &[Value]| rows.iter().map(|row| text(&row["_source"])).collect::<Vec<_>>();
+    assert_eq!(names(&bench.query(sources)), ["day=1/a.json", "day=2/a.json"]);
+    // The names are other ones now, the contents are not.
+    fs::write(bench.path("more.json"), lines(&[3])).unwrap();
+    bench.edit("pipelines/web_traffic.toml", &pattern, &several);
+    let said = bench.command(&["run"]).ok();
+    assert!(said.contains("1 new file, 2 renamed (known)"), "{said}");
+    assert!(said.contains("no file matches `none/*.gz`"), "{said}");
+    has_each_once(&bench, 3);
+    assert_eq!(names(&bench.query(sources)), ["day=1/a.json", "day=2/a.json", "more.json"]);
+    for (paths, what) in [("[]", "does not say where"), ("\"a/[b*\"", "is no pattern")] {
+        bench.edit("pipelines/web_traffic.toml", &several, &setting(paths));
+        let ended = bench.command(&["plan"]);
+        assert_eq!(ended.code, 2, "{}", ended.out);
+        assert!(ended.err.contains(what), "{}", ended.err);
+        bench.edit("pipelines/web_traffic.toml", &setting(paths), &several);
+    }
+}

@@ -8,7 +8,7 @@ use crate::ops::{Batches, Content};
 use crate::pipeline::Deliveries;
 use crate::pipeline::context::Context;
 use crate::project::{Pipeline, Source};
-use crate::source::{InputFile, discover, holds};
+use crate::source::{InputFile, discover, searches};
 
 use super::batch::given_up_id;
 use super::delivery::{Sorted, sort};
@@ -52,14 +52,15 @@ pub(in crate::pipeline) async fn pending(
     root: &Path,
 ) -> Result<Pending> {
     let application = format!("{}/{}", pipeline.name, source.table.name());
-    let path = root.join(&source.path);
-    if context.lake.local_root().is_some_and(|lake| holds(&path, &lake)) {
+    if let Some(lake) = context.lake.local_root()
+        && let Some(path) = source.paths.iter().find(|path| searches(root, path, &lake))
+    {
         return Err(Error::new(Kind::Invalid, "the lake lies in the directory of its own source")
-            .at("directory", path.display())
+            .at("directory", root.join(path).display())
             .at("lake", context.lake.location())
             .hint("what is written there would be read as records: give the source a directory of its own, or choose another --lake"));
     }
-    let found = discover(&path, &context.stop)?;
+    let found = discover(root, &source.paths, &context.stop)?;
     // Bronze first: what it holds was planned before, whatever other runs do in between.
     let bronze = context.lake.snapshot(&source.table).await?;
     let landed = match &bronze {
