@@ -92,7 +92,8 @@ fn known_cases() -> Vec<Case> {
 
 /// Files of which the end is new.
 fn grown_cases() -> Vec<Case> {
-    let grown = |number, name, before: Vec<u8>, more: Vec<u8>, lands: u64| Case {
+    type Bytes = Vec<u8>;
+    let grown = |number: u64, name: &'static str, before: Bytes, more: Bytes, lands: u64| Case {
         before,
         lands: vec![number * 10 + lands],
         content: lines(&[1, 2, 3].map(|session| number * 10 + session)),
@@ -151,7 +152,9 @@ fn other_cases() -> Vec<Case> {
         Case {
             lands: vec![251, 252],
             said: &["new", "copies"],
-            ..case(25, "beside", |path| drop(fs::copy(path, path.with_extension("copy")).unwrap()))
+            ..case(25, "beside", |path| {
+                fs::copy(path, path.with_extension("copy")).unwrap();
+            })
         },
     ]
 }
