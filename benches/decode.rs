@@ -88,7 +88,8 @@ fn pieces(directory: &Path, count: u64, dirty: bool) -> Outcome<Vec<Piece>> {
     let (columns, stop) = (source()?.columns, Stop::new());
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
-        let feed = feed(discover(directory, &stop)?.files, &columns, 1, usize::MAX, &stop);
+        let found = discover(Path::new(""), &[directory.to_owned()], &stop)?;
+        let feed = feed(found.files, &columns, 1, usize::MAX, &stop);
         let mut pieces = Vec::new();
         while let Some(piece) = feed.next().await? {
             pieces.push(piece);

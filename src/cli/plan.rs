@@ -48,14 +48,13 @@ pub(super) async fn show(mut context: Context<'_>, what: What, format: Format) -
 
 fn source_line(source: &SourcePlan) -> [String; 6] {
     let (how, why) = match (source.batch, source.resumed) {
-        (None, _) => ("none".to_owned(), "no new files".to_owned()),
-        (Some(batch), false) => (
-            format!("batch {batch}"),
-            match source.files_changed {
-                0 => "new files".to_owned(),
-                changed => format!("new files; {changed} of them were landed before and changed"),
-            },
-        ),
+        (None, _) => {
+            let said = source.deliveries.described().map(|said| format!(": {said}"));
+            ("none".to_owned(), format!("no new files{}", said.unwrap_or_default()))
+        }
+        (Some(batch), false) => {
+            (format!("batch {batch}"), source.deliveries.described().unwrap_or_default())
+        }
         (Some(batch), true) => {
             (format!("batch {batch}"), "an interrupted run had begun with it".to_owned())
         }

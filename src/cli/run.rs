@@ -4,7 +4,7 @@ use bytesize::ByteSize;
 use clap::Args;
 
 use crate::error::{Error, Kind, Result};
-use crate::pipeline::{PipelineReport, Report, SourceReport, Status, TableReport};
+use crate::pipeline::{Deliveries, PipelineReport, Report, SourceReport, Status, TableReport};
 
 use super::arguments::{Format, What};
 use super::text::{aligned, duration, grouped};
@@ -64,13 +64,11 @@ fn print(context: &mut Context<'_>, report: &Report) -> Result<()> {
         if lines.len() > 1 {
             context.output.text(&aligned(&lines, &[0, 1]))?;
         }
-        for source in pipeline.sources.iter().filter(|source| source.files_changed > 0) {
-            context.output.text(&format!(
-                "{}: {} of its {} files were landed before and have changed; all their records landed anew",
-                source.table,
-                grouped(source.files_changed),
-                grouped(source.files),
-            ))?;
+        for source in &pipeline.sources {
+            let deliveries = Some(source.deliveries).filter(Deliveries::has_more_than_new);
+            if let Some(said) = deliveries.and_then(|deliveries| deliveries.described()) {
+                context.output.text(&format!("{}: {said}", source.table))?;
+            }
         }
         for source in pipeline.sources.iter().filter(|source| source.pieces_uncut > 0) {
             context.output.text(&format!(

@@ -3,7 +3,7 @@
 //! A batch that is planned here and not in Bronze belongs to a run that died; the next run lands
 //! the same files under the same number, and every table that has it already skips it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
 use datafusion::common::ScalarValue;
@@ -13,14 +13,15 @@ use crate::error::{Kind, Result};
 use crate::lake::{Change, Lake, Snapshot, Wanted};
 use crate::name::TableName;
 use crate::runtime::Timestamp;
-use crate::source::{InputFile, look_at};
+use crate::source::{InputFile, Place, look_at};
 
+use super::files::{Content, FileRow};
 use super::record::{Record as _, read, record, written};
 
 record! {
     /// One file of one batch.
     pub(super) struct BatchRow is "batches":
-        "One row per file that was or will be landed, and the batch that it belongs to." {
+        "One row per file, or part of one, that was or will be landed, and the batch that it belongs to." {
         /// The source, as `<pipeline>/<source>`.
         source: String,
         /// The number of the batch, from 1.
@@ -33,6 +34,10 @@ record! {
         bytes: u64,
         /// When it was last changed.
         modified_at: Timestamp,
+        /// From which byte it is read, when what is before it has landed.
+        from_byte: Option<u64>,
+        /// Where that is in its uncompressed content.
+        from_position: Option<u64>,
         /// A batch that this one replaces, because it will never be landed.
         replaces: Option<i64>,
         /// When the batch was planned.
@@ -53,16 +58,31 @@ pub struct Batches {
     base: Option<Snapshot>,
     /// For each batch that replaces others, these.
     replaces: HashMap<i64, BTreeSet<i64>>,
-    /// For each name, the files that had it when they were planned.
-    files: HashMap<String, Vec<Planned>>,
+    /// For each name, the states in which files had it.
+    files: HashMap<String, Vec<State>>,
+    /// Names of files of which a part will not be landed as it was planned.
+    given_up: HashSet<String>,
 }
 
+/// A file at the time when it was planned, or found to hold what had landed.
 #[derive(Clone, Debug)]
-struct Planned {
+struct State {
     batch: i64,
-    location: PathBuf,
     bytes: u64,
     modified_at: Timestamp,
+    /// What of it the batch lands; None when it holds what the batch had landed before.
+    part: Option<Part>,
+    /// What it holds, as far as that is known.
+    content: Option<Content>,
+}
+
+/// What of a file belongs to a batch.
+#[derive(Clone, Debug)]
+struct Part {
+    /// Where the file was.
+    location: PathBuf,
+    /// From where on it is read.
+    from: Place,
 }
 
 impl Batches {
@@ -74,22 +94,19 @@ impl Batches {
         };
         let own =
             Wanted { column: "source".to_owned(), values: vec![ScalarValue::from(application)] };
-        let rows: Vec<BatchRow> = read(engine, &snapshot, &[own]).await?;
+        let rows: Vec<BatchRow> = read(engine, &snapshot, std::slice::from_ref(&own)).await?;
         batches.base = Some(snapshot);
         for row in rows {
             if let Some(replaced) = row.replaces {
                 batches.replaces.entry(row.batch).or_default().insert(replaced);
             }
-            let planned = Planned {
-                batch: row.batch,
-                location: PathBuf::from(row.location),
-                bytes: row.bytes,
-                modified_at: row.modified_at,
-            };
-            batches.add(&row.path, planned);
+            batches.add(row);
         }
-        let abandoned: Vec<i64> = batches.replaces.values().flatten().copied().collect();
-        abandoned.into_iter().for_each(|batch| batches.abandon(batch));
+        for row in FileRow::of_source(engine, lake, own).await? {
+            batches.note(&row);
+        }
+        let replaced: Vec<i64> = batches.replaces.values().flatten().copied().collect();
+        replaced.into_iter().for_each(|batch| drop(batches.forget(batch)));
         Ok(batches)
     }
 
@@ -98,31 +115,47 @@ impl Batches {
         self.newest
     }
 
-    /// Those of `files` that are in no batch, or that were changed since they were. A file is known
-    /// by its name below the source's directory, its size and its time, so a directory may move.
-    pub fn new_among(&self, files: &[InputFile]) -> Vec<InputFile> {
-        let is_known = |file: &InputFile| {
-            let namesakes = self.files.get(&*file.name);
-            namesakes.is_some_and(|planned| planned.iter().any(|planned| planned.is(file)))
-        };
-        files.iter().filter(|file| !is_known(file)).cloned().collect()
+    /// The state in which `file` was planned, or found to hold what had landed, if it is in it still,
+    /// as its name, its size and its time tell; with what it holds, as far as that is known.
+    pub fn known(&self, file: &InputFile) -> Option<Option<Content>> {
+        let mut states = self.files.get(&*file.name)?.iter().filter(|state| state.is(file));
+        let first = states.next()?.content;
+        Some(first.or_else(|| states.find_map(|state| state.content)))
     }
 
-    /// How many of `files` have the name of one that was planned, and are not that one any more.
-    pub fn changed_among(&self, files: &[InputFile]) -> u64 {
-        files.iter().filter(|file| self.files.contains_key(&*file.name)).count() as u64
+    /// Whether a file called `name` was planned before.
+    pub fn knows(&self, name: &str) -> bool {
+        self.files.contains_key(name)
+    }
+
+    /// What the file called `name` held that landed last.
+    pub fn content_of(&self, name: &str) -> Option<Content> {
+        let contents = self.files.get(name)?.iter().filter_map(|state| state.content);
+        contents.max_by_key(|content| (content.batch, content.bytes))
+    }
+
+    /// What all files held when they were landed, or found to hold what had been, with their names.
+    pub fn contents(&self) -> impl Iterator<Item = (&str, Content)> + '_ {
+        self.files.iter().flat_map(|(name, states)| {
+            states.iter().filter_map(move |state| Some((name.as_str(), state.content?)))
+        })
     }
 
     /// The files of `batch`, from where they were when it was planned; None when one of them is gone
-    /// or was changed since, so that the batch cannot be landed as it was planned.
+    /// or was changed since, or when what it follows will not be landed, so that the batch cannot be
+    /// landed as it was planned.
     ///
     /// Errors: what the storage says.
     pub fn files_of(&self, batch: i64) -> Result<Option<Vec<InputFile>>> {
         let mut files = Vec::new();
-        for (name, namesakes) in &self.files {
-            for planned in namesakes.iter().filter(|planned| planned.batch == batch) {
-                match look_at(name, &planned.location) {
-                    Ok(file) if planned.is(&file) => files.push(file),
+        for (name, states) in &self.files {
+            for state in states.iter().filter(|state| state.batch == batch) {
+                let Some(Part { location, from }) = &state.part else { continue };
+                if from.byte > 0 && self.given_up.contains(name) {
+                    return Ok(None);
+                }
+                match look_at(name, location) {
+                    Ok(file) if state.is(&file) => files.push(InputFile { from: *from, ..file }),
                     Ok(_) => return Ok(None),
                     Err(e) if e.kind() == Kind::Missing => return Ok(None),
                     Err(e) => return Err(e.at("batch", batch)),
@@ -140,15 +173,28 @@ impl Batches {
 
     /// Whether `batch` has files that no other batch has taken over.
     pub fn holds(&self, batch: i64) -> bool {
-        self.files.values().flatten().any(|planned| planned.batch == batch)
+        self.files.values().flatten().any(|state| state.batch == batch)
     }
 
-    /// Forgets the files of `batch`, which will never be landed under this number.
+    /// Forgets the files of `batch`, which will never be landed under this number. What follows
+    /// them in the same files cannot be landed without them.
     pub fn abandon(&mut self, batch: i64) {
-        self.files.retain(|_, namesakes| {
-            namesakes.retain(|planned| planned.batch != batch);
-            !namesakes.is_empty()
+        let names = self.forget(batch);
+        self.given_up.extend(names);
+    }
+
+    /// Takes out what is known of `batch`; gives the names of its files.
+    fn forget(&mut self, batch: i64) -> Vec<String> {
+        let mut names = Vec::new();
+        self.files.retain(|name, states| {
+            let before = states.len();
+            states.retain(|state| state.batch != batch);
+            if states.len() < before {
+                names.push(name.clone());
+            }
+            !states.is_empty()
         });
+        names
     }
 
     /// Writes down that `files` are the next batch, before anything of them is landed, in place of
@@ -163,19 +209,24 @@ impl Batches {
         (run_id, planned_at): (&str, Timestamp),
     ) -> Result<i64> {
         let batch = self.newest + 1;
-        let row = |(index, file): (usize, &InputFile)| BatchRow {
-            source: self.application.clone(),
-            batch,
-            path: file.name.to_string(),
-            location: file.path.display().to_string(),
-            bytes: file.bytes,
-            modified_at: file.modified_at,
-            // One per row, and the last one again; more than there are files are found out anew.
-            replaces: replaces.get(index).or(replaces.last()).copied(),
-            planned_at,
-            run_id: run_id.to_owned(),
+        let row = |index: usize| {
+            // One for each file, and one for each batch that is replaced.
+            let file = files.get(index).or(files.last())?;
+            Some(BatchRow {
+                source: self.application.clone(),
+                batch,
+                path: file.name.to_string(),
+                location: file.path.display().to_string(),
+                bytes: file.bytes,
+                modified_at: file.modified_at,
+                from_byte: Some(file.from.byte),
+                from_position: Some(file.from.position),
+                replaces: replaces.get(index).or(replaces.last()).copied(),
+                planned_at,
+                run_id: run_id.to_owned(),
+            })
         };
-        let rows: Vec<BatchRow> = files.iter().enumerate().map(row).collect();
+        let rows: Vec<BatchRow> = (0..files.len().max(replaces.len())).filter_map(row).collect();
         let change = Change {
             adds: written(lake, &rows).await?.adds,
             offsets: vec![(self.application.clone(), batch)],
@@ -186,13 +237,47 @@ impl Batches {
         Ok(batch)
     }
 
-    fn add(&mut self, name: &str, planned: Planned) {
-        self.newest = self.newest.max(planned.batch);
-        self.files.entry(name.to_owned()).or_default().push(planned);
+    fn add(&mut self, row: BatchRow) {
+        self.newest = self.newest.max(row.batch);
+        // Those of former layouts are read from their beginning.
+        let from =
+            Place { byte: row.from_byte.unwrap_or(0), position: row.from_position.unwrap_or(0) };
+        let states = self.files.entry(row.path).or_default();
+        // A batch has each file once, in as many rows as it takes to name what it replaces.
+        if states.iter().any(|state| state.batch == row.batch) {
+            return;
+        }
+        states.push(State {
+            batch: row.batch,
+            bytes: row.bytes,
+            modified_at: row.modified_at,
+            part: Some(Part { location: PathBuf::from(row.location), from }),
+            content: None,
+        });
+    }
+
+    fn note(&mut self, row: &FileRow) {
+        let Some(content) = row.content() else { return };
+        let states = self.files.entry(row.path.clone()).or_default();
+        let same = states.iter_mut().find(|state| {
+            state.batch == row.batch
+                && state.bytes == row.bytes
+                && state.modified_at.timestamp_micros() == row.modified_at.timestamp_micros()
+        });
+        match same {
+            Some(state) => state.content = Some(content),
+            None => states.push(State {
+                batch: row.batch,
+                bytes: row.bytes,
+                modified_at: row.modified_at,
+                part: None,
+                content: Some(content),
+            }),
+        }
     }
 }
 
-impl Planned {
+impl State {
     fn is(&self, file: &InputFile) -> bool {
         self.bytes == file.bytes
             && self.modified_at.timestamp_micros() == file.modified_at.timestamp_micros()
@@ -213,36 +298,84 @@ mod tests {
             name: Arc::from(name),
             bytes,
             modified_at: DateTime::from_timestamp(second, 0).unwrap(),
+            from: Place::default(),
+            hash: None,
+        }
+    }
+
+    fn planned(batch: i64, name: &str, location: &std::path::Path, from: u64) -> BatchRow {
+        let now = look_at(name, location);
+        BatchRow {
+            source: "p/s".into(),
+            batch,
+            path: name.into(),
+            location: location.display().to_string(),
+            bytes: now.as_ref().map_or(10, |file| file.bytes),
+            modified_at: now
+                .map_or(DateTime::from_timestamp(5, 0).unwrap(), |file| file.modified_at),
+            from_byte: Some(from),
+            from_position: Some(from),
+            replaces: None,
+            planned_at: DateTime::from_timestamp(5, 0).unwrap(),
+            run_id: "r".into(),
         }
     }
 
     fn known() -> Batches {
         let mut batches = Batches::default();
-        let planned = Planned {
-            batch: 3,
-            location: "/nowhere/a".into(),
-            bytes: 10,
-            modified_at: DateTime::from_timestamp(5, 0).unwrap(),
-        };
-        batches.add("a", planned);
+        batches.add(planned(3, "a", "/nowhere/a".as_ref(), 0));
         batches
     }
 
     #[test]
-    fn a_file_is_new_until_it_is_in_a_batch_and_again_when_it_changed() {
-        let files = [file("a", 10, 5), file("b", 10, 5)];
-        let new = known().new_among(&files);
-        assert_eq!(new.iter().map(|file| &*file.name).collect::<Vec<_>>(), ["b"]);
-        assert_eq!(known().new_among(&[file("a", 11, 5)]).len(), 1);
-        assert_eq!(known().new_among(&[file("a", 10, 6)]).len(), 1);
-        assert_eq!(known().changed_among(&new), 0);
-        assert_eq!(known().changed_among(&[file("a", 11, 5)]), 1);
-        assert_eq!(known().newest, 3);
+    fn a_file_is_known_by_its_name_its_size_and_its_time() {
+        let known = known();
+        assert_eq!(known.known(&file("a", 10, 5)), Some(None));
+        for other in [file("b", 10, 5), file("a", 11, 5), file("a", 10, 6)] {
+            assert_eq!(known.known(&other), None, "{other:?}");
+        }
+        assert!(known.knows("a") && !known.knows("b"));
+        assert_eq!(known.newest, 3);
+    }
+
+    #[test]
+    fn what_is_noted_of_a_file_goes_with_its_batch() {
+        let mut known = known();
+        let seen = |second| FileRow {
+            source: "p/s".into(),
+            batch: 3,
+            path: "a".into(),
+            bytes: 10,
+            modified_at: DateTime::from_timestamp(second, 0).unwrap(),
+            hash: blake3::hash(b"0123456789").to_hex().to_string(),
+            read_on_byte: Some(8),
+            read_on_position: Some(8),
+            noted_at: DateTime::from_timestamp(5, 0).unwrap(),
+            run_id: "r".into(),
+        };
+        [5, 6].iter().for_each(|second| known.note(&seen(*second)));
+        let content = known.known(&file("a", 10, 6)).unwrap().unwrap();
+        assert_eq!(content.read_on, Some(Place { byte: 8, position: 8 }));
+        assert_eq!(known.known(&file("a", 10, 5)).unwrap(), Some(content));
+        assert_eq!(known.contents().count(), 2);
+        known.abandon(3);
+        assert!(!known.knows("a"));
     }
 
     #[test]
     fn an_interrupted_batch_wants_its_files_as_they_were() {
         assert!(known().files_of(3).unwrap().is_none(), "its file is gone");
         assert!(known().files_of(2).unwrap().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_follows_a_part_that_is_given_up_is_not_landed_without_it() {
+        let grown = tempfile::NamedTempFile::new().unwrap();
+        let mut batches = known();
+        batches.add(planned(4, "a", grown.path(), 8));
+        let files = batches.files_of(4).unwrap().unwrap();
+        assert_eq!(files[0].from, Place { byte: 8, position: 8 });
+        batches.abandon(3);
+        assert!(batches.files_of(4).unwrap().is_none());
     }
 }

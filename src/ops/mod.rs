@@ -3,6 +3,7 @@
 //! | table | a row is |
 //! |---|---|
 //! | `batches` | a file of a source and the batch that it belongs to |
+//! | `files` | a file whose records are in Bronze, and what its bytes hash to |
 //! | `epochs` | a table and its version in one epoch |
 //! | `quarantine` | a record or row that was rejected, with its exact bytes |
 //! | `runs`, `writes`, `expectations` | what a run did |
@@ -11,15 +12,17 @@
 
 mod batches;
 mod epochs;
+mod files;
 mod ledger;
 mod quarantine;
 mod record;
 
 pub use batches::Batches;
 pub use epochs::{Epoch, Published};
+pub use files::{Content, note_files};
 pub use ledger::{ExpectationRow, RunRow, WriteRow};
 pub use quarantine::{Outdated, Quarantine, Rejected, quarantine_of};
 pub use record::{Record, append, read};
 
 /// The tables to which every run adds rows.
-pub const GROWING: [&str; 5] = ["batches", "epochs", "expectations", "runs", "writes"];
+pub const GROWING: [&str; 6] = ["batches", "epochs", "expectations", "files", "runs", "writes"];

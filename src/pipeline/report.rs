@@ -73,6 +73,45 @@ pub struct PipelineReport {
     pub error: Option<Error>,
 }
 
+/// How the files of a source differ from what has landed of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Deliveries {
+    /// New ones.
+    pub new: u64,
+    /// Those with more behind what had landed; only that lands.
+    pub grown: u64,
+    /// Those with another content than had landed under their name; all their records land.
+    pub rewritten: u64,
+    /// Those that hold what had landed and only have another time; nothing of them lands.
+    pub touched: u64,
+    /// Those that hold what had landed under a name that no longer holds it; nothing of them lands.
+    pub moved: u64,
+    /// New and rewritten ones that hold what another file holds as well.
+    pub copies: u64,
+}
+
+impl Deliveries {
+    /// `3 new files, 2 grown, 1 rewritten, 4 touched (known)`; None when there is nothing to say.
+    pub fn described(&self) -> Option<String> {
+        let files = if self.new == 1 { "file" } else { "files" };
+        let parts = [
+            (self.new, format!("{} new {files}", self.new)),
+            (self.grown, format!("{} grown", self.grown)),
+            (self.rewritten, format!("{} rewritten", self.rewritten)),
+            (self.touched, format!("{} touched (known)", self.touched)),
+            (self.moved, format!("{} renamed (known)", self.moved)),
+            (self.copies, format!("{} with the content of another", self.copies)),
+        ];
+        let said = parts.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text);
+        Some(said.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty())
+    }
+
+    /// Whether there are others than new ones.
+    pub fn has_more_than_new(&self) -> bool {
+        *self != Self { new: self.new, ..Self::default() }
+    }
+}
+
 /// What landed from one source.
 #[derive(Clone, Debug, Serialize)]
 pub struct SourceReport {
@@ -85,8 +124,8 @@ pub struct SourceReport {
     pub resumed: bool,
     /// Files read.
     pub files: u64,
-    /// Those of them that were landed before and changed since; all their records land anew.
-    pub files_changed: u64,
+    /// How they, and those that were not read, differ from what had landed.
+    pub deliveries: Deliveries,
     /// Their bytes on disk.
     pub bytes_read: u64,
     /// Records in them: landed and quarantined.

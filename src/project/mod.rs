@@ -15,6 +15,7 @@ mod parameters;
 mod raw;
 mod resolve;
 mod schedule;
+mod source;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -73,8 +74,8 @@ pub struct Source {
     pub description: String,
     /// The declared columns, without the system columns.
     pub columns: SchemaRef,
-    /// The file or directory that holds the records; relative to the project.
-    pub path: PathBuf,
+    /// The files, directories and patterns of files that hold the records; relative to the project.
+    pub paths: Vec<PathBuf>,
     /// Which records keep their exact text.
     pub keep_raw: KeepRaw,
 }

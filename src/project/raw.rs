@@ -32,7 +32,8 @@ pub(super) struct RawPipeline {
 #[derive(Debug)]
 pub(super) struct RawSource {
     pub name: At<String>,
-    pub path: Option<At<String>>,
+    /// One text, or several.
+    pub paths: Vec<At<String>>,
     pub keep_raw: Option<At<String>>,
 }
 
@@ -130,13 +131,13 @@ impl Reader<'_> {
 
     fn source(&mut self, name: At<String>, table: &DeTable<'_>) -> RawSource {
         self.only(table, &["files"]);
-        let mut source = RawSource { name, path: None, keep_raw: None };
+        let mut source = RawSource { name, paths: Vec::new(), keep_raw: None };
         for (key, value) in table {
             let (true, Some(files)) = (key.get_ref() == "files", value.get_ref().as_table()) else {
                 continue;
             };
             self.only(files, &["path", "keep-raw"]);
-            source.path = self.text(files, "path");
+            source.paths = self.text_or_texts(files, "path");
             source.keep_raw = self.text(files, "keep-raw");
         }
         source
@@ -197,6 +198,13 @@ impl Reader<'_> {
             }
         }
         texts
+    }
+
+    fn text_or_texts(&mut self, table: &DeTable<'_>, key: &str) -> Vec<At<String>> {
+        match table.get(key) {
+            Some(value) if value.get_ref().as_array().is_some() => self.texts(table, key),
+            _ => self.text(table, key).into_iter().collect(),
+        }
     }
 
     fn as_text(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<String> {

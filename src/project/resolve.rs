@@ -1,7 +1,6 @@
 //! From what was written to what is meant, with every problem of every file at once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use crate::error::Problem;
 use crate::name::{Layer, TableName, did_you_mean, is_identifier};
@@ -9,10 +8,9 @@ use crate::name::{Layer, TableName, did_you_mean, is_identifier};
 use super::channels::Fingerprints;
 use super::load::{Files, TextFile};
 use super::parameters::Parameters;
-use super::raw::{At, RawExpectation, RawModel, RawPipeline, RawSource};
+use super::raw::{At, RawExpectation, RawModel, RawPipeline};
 use super::{
-    Channels, Expectation, KeepRaw, Mistake, Model, Outcome, Pipeline, Schedule, Source, Strategy,
-    ddl, graph, model, raw,
+    Channels, Expectation, Mistake, Model, Outcome, Pipeline, Schedule, Strategy, graph, model, raw,
 };
 
 /// What is right in the files of a project, and all that is wrong.
@@ -50,8 +48,9 @@ fn sql_files(files: &Files) -> BTreeMap<TableName, TextFile> {
     files.sql.iter().filter_map(|(layer, file)| Some((table(layer, file)?, file.clone()))).collect()
 }
 
+/// What is known while the files of a project are resolved, one after the other.
 #[derive(Default)]
-struct Resolver {
+pub(super) struct Resolver {
     sql: BTreeMap<TableName, TextFile>,
     /// Where each table was declared first: file and line.
     declared: BTreeMap<TableName, (String, usize)>,
@@ -94,34 +93,6 @@ impl Resolver {
                 self.problem_at(&file.path, (raw.line, raw.column), wrong.message, wrong.hint);
                 None
             }
-        }
-    }
-
-    fn source(&mut self, file: &TextFile, raw: &RawSource) -> Option<Source> {
-        let table = match TableName::new(Layer::Bronze, &raw.name.value) {
-            Ok(table) => table,
-            Err(message) => return self.problem(&file.path, raw.name.line, message, None),
-        };
-        self.declare(file, raw.name.line, &table);
-        let path = raw.path.as_ref().map(|path| PathBuf::from(&path.value));
-        if path.is_none() {
-            let message = format!("source `{}` does not say where its files are", raw.name.value);
-            let hint = format!("add [source.{}.files] with path = \"…\"", raw.name.value);
-            self.problem::<()>(&file.path, raw.name.line, message, Some(hint));
-        }
-        let choices = [("rescued", KeepRaw::Rescued), ("always", KeepRaw::Always)];
-        let keep_raw = self.choice(file, raw.keep_raw.as_ref(), &choices).unwrap_or_default();
-        let ddl = self.file_of(file, &raw.name, &table)?;
-        match ddl::read(table.name(), &ddl.text) {
-            Ok(declaration) => Some(Source {
-                file: ddl.path,
-                description: declaration.description,
-                columns: declaration.columns,
-                path: path?,
-                keep_raw,
-                table,
-            }),
-            Err(mistakes) => self.mistakes(&ddl, mistakes),
         }
     }
 
@@ -243,7 +214,7 @@ impl Resolver {
     }
 
     /// The value of `choices` that `raw` names; a problem when it names none.
-    fn choice<T: Copy>(
+    pub(super) fn choice<T: Copy>(
         &mut self,
         file: &TextFile,
         raw: Option<&At<String>>,
@@ -259,7 +230,7 @@ impl Resolver {
         found
     }
 
-    fn declare(&mut self, file: &TextFile, line: usize, table: &TableName) {
+    pub(super) fn declare(&mut self, file: &TextFile, line: usize, table: &TableName) {
         if let Some((other, at)) = self.declared.get(table) {
             let message = format!("`{table}` is declared a second time");
             let hint = format!("first in {other}:{at}");
@@ -269,7 +240,7 @@ impl Resolver {
         }
     }
 
-    fn file_of(
+    pub(super) fn file_of(
         &mut self,
         file: &TextFile,
         name: &At<String>,
@@ -365,13 +336,13 @@ impl Resolver {
         }
     }
 
-    fn mistakes<T>(&mut self, file: &TextFile, mistakes: Vec<Mistake>) -> Option<T> {
+    pub(super) fn mistakes<T>(&mut self, file: &TextFile, mistakes: Vec<Mistake>) -> Option<T> {
         self.problems.extend(mistakes.into_iter().map(|mistake| mistake.in_file(&file.path)));
         None
     }
 
     /// Notes a problem; gives `None` so that callers can return it.
-    fn problem<T>(
+    pub(super) fn problem<T>(
         &mut self,
         file: &str,
         line: usize,
@@ -382,7 +353,7 @@ impl Resolver {
         None
     }
 
-    fn problem_at(
+    pub(super) fn problem_at(
         &mut self,
         file: &str,
         place: (usize, usize),

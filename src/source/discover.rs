@@ -1,17 +1,35 @@
-//! Which files a source has.
+//! Which files a source has, and what makes a file one that is known.
+//!
+//! A delivery is a content under a name. What has landed is remembered by both (`ops.files`), and
+//! never lands again, whatever happens to the time of the file:
+//!
+//! - A file whose name, size and time are those of one that landed is known, and is not opened. One
+//!   that is written anew with another content, the same size and the time set back cannot be told
+//!   from it.
+//! - One with another time or size is hashed. If it holds what landed last under its name, it is
+//!   known: it was touched or copied over. If it begins with that, it has grown and lands from
+//!   there on, as long as records can be read from there: not when they stand in an array, and of a
+//!   compressed file only from a member or frame on. Anything else under a known name is a new
+//!   content, and lands as a whole.
+//! - What was rejected at the very end of a file may be the beginning of a record. It is in
+//!   quarantine, and when the file grows it is read again together with what follows.
+//! - A file of a new name that is as long as one that landed is hashed. If it holds what a file of
+//!   another name held, and that name holds it no longer, it was renamed, and is known. If that one
+//!   is still there, it is a delivery of its own and lands: two hours may well bring the same.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{self, DirEntry, Metadata};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::error::{Error, Kind, Result};
 use crate::runtime::{Stop, Timestamp};
 
-use super::InputFile;
+use super::pattern::Pattern;
+use super::{InputFile, Place};
 
 /// The directory that makes another one a Delta table.
 const LOG: &str = "_delta_log";
@@ -25,66 +43,104 @@ pub struct Discovered {
     pub warnings: Vec<String>,
 }
 
-/// The files at `path`: the file itself, or all below the directory, each once, however many links
-/// lead to it.
+/// The files at `paths`, which are relative to `root`: files, directories with all that is below
+/// them, and patterns of files; each once, however many paths and links lead to it.
 ///
 /// Out: no hidden files or directories (`.x`, `_x`) and no `*.tmp`: those are still being written
-/// or belong to somebody's bookkeeping. No Delta tables, which are no sources of records.
+/// or belong to somebody's bookkeeping. No Delta tables, which are no sources of records. The name
+/// of a file is its path below the directory, or below where the pattern begins; where there are
+/// several paths, it is that below `root`, so that no two files have the same.
 /// Errors: `Missing` when there is no such path, `Denied` when a part of it may not be read,
 /// `Invalid` when it is neither a file nor a directory of files, `Stopped`.
-pub fn discover(path: &Path, stop: &Stop) -> Result<Discovered> {
-    let metadata = fs::metadata(path).map_err(|e| {
-        let error = Error::io("cannot find the source", path, e);
-        if error.kind() == Kind::Missing {
-            error.hint("create it, correct `path` in the pipeline, or point elsewhere with --source NAME=PATH")
-        } else {
-            error
+pub fn discover(root: &Path, paths: &[PathBuf], stop: &Stop) -> Result<Discovered> {
+    let (mut seen, mut found) = (HashSet::new(), Discovered::default());
+    for path in paths {
+        let pattern = Pattern::new(root, path)?;
+        let named = if paths.len() == 1 { named_from(&pattern) } else { root.to_owned() };
+        let directories = HashSet::new();
+        let real = PathBuf::new();
+        let mut search =
+            Search { pattern, named, real, stop, directories, seen, found, takes_any: false };
+        search.run()?;
+        if !search.takes_any && !search.pattern.takes_all() {
+            search.found.warnings.push(format!("no file matches `{}`", path.display()));
         }
-    })?;
-    let mut found = Discovered::default();
-    if metadata.is_dir() {
-        let failed = |e| Error::io("cannot find the source", path, e);
-        let root = path.canonicalize().map_err(failed)?;
-        if root.join(LOG).exists() {
-            return Err(Error::new(
-                Kind::Invalid,
-                "the source is a Delta table, not a directory of JSON files",
-            )
-            .at("path", path.display())
-            .hint("correct `path` in the pipeline"));
-        }
-        let mut search = Search { named: path, root: &root, stop, seen: HashSet::new(), found };
-        search.directory(path, &root)?;
-        found = search.found;
-    } else if metadata.is_file() {
-        let parent = path.parent().unwrap_or(path);
-        found.files.push(input_file(parent, path, &metadata)?);
-    } else {
-        return Err(Error::new(Kind::Invalid, "the source is neither a file nor a directory")
-            .at("path", path.display())
-            .hint("pipes and devices cannot be read twice: write to a file first"));
+        (seen, found) = (search.seen, search.found);
     }
     found.files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
 }
 
-/// A walk through the directories of a source.
+/// What the names of the files of the only path are relative to.
+fn named_from(pattern: &Pattern) -> PathBuf {
+    let is_file = pattern.takes_all() && pattern.base.is_file();
+    let directory = pattern.base.parent().filter(|_| is_file);
+    directory.unwrap_or(&pattern.base).to_owned()
+}
+
+/// Whether files below `path`, which is relative to `root`, are searched in `directory`.
+pub fn searches(root: &Path, path: &Path, directory: &Path) -> bool {
+    Pattern::new(root, path)
+        .is_ok_and(|pattern| pattern.is_deep() && holds(&pattern.base, directory))
+}
+
+/// A walk through what is at one path of a source.
 struct Search<'a> {
-    /// The directory of the source, as it is named.
-    named: &'a Path,
-    /// The same, as it really is called.
-    root: &'a Path,
+    pattern: Pattern,
+    /// What the names of files are relative to.
+    named: PathBuf,
+    /// The base of the pattern, as it really is called.
+    real: PathBuf,
     stop: &'a Stop,
-    /// What was found, by its real path.
+    /// The directories that were looked through, by their real paths.
+    directories: HashSet<PathBuf>,
+    /// The files that were found, by their real paths.
     seen: HashSet<PathBuf>,
     found: Discovered,
+    /// Whether there is a file of the pattern, found before or not.
+    takes_any: bool,
 }
 
 impl Search<'_> {
+    fn run(&mut self) -> Result<()> {
+        let base = self.pattern.base.clone();
+        let metadata = match fs::metadata(&base) {
+            Ok(metadata) => metadata,
+            Err(e) if e.kind() == io::ErrorKind::NotFound && !self.pattern.takes_all() => {
+                return Ok(());
+            }
+            Err(e) => return Err(no_source(&base, e)),
+        };
+        let failed = |e| Error::io("cannot find the source", &base, e);
+        self.real = base.canonicalize().map_err(failed)?;
+        if metadata.is_dir() {
+            if self.pattern.takes_all() && base.join(LOG).exists() {
+                return Err(Error::new(
+                    Kind::Invalid,
+                    "the source is a Delta table, not a directory of JSON files",
+                )
+                .at("path", base.display())
+                .hint("correct `path` in the pipeline"));
+            }
+            let real = self.real.clone();
+            return self.directory(&base, &real);
+        }
+        if metadata.is_file() && self.pattern.takes_all() {
+            let real = self.real.clone();
+            return self.file(&base, &real, &metadata);
+        }
+        if metadata.is_file() {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Invalid, "the source is neither a file nor a directory")
+            .at("path", base.display())
+            .hint("pipes and devices cannot be read twice: write to a file first"))
+    }
+
     /// Looks through the directory that is found as `path` and really called `real`.
     fn directory(&mut self, path: &Path, real: &Path) -> Result<()> {
         let failed = |e| Error::io("cannot list a directory of the source", path, e);
-        if !self.seen.insert(real.to_owned()) {
+        if !self.directories.insert(real.to_owned()) {
             return Ok(());
         }
         let mut entries =
@@ -113,35 +169,52 @@ impl Search<'_> {
             }
         };
         if let Some(target) = &linked {
-            if directory.starts_with(target) || self.root.starts_with(target) {
+            if directory.starts_with(target) || self.real.starts_with(target) {
                 self.leave_out(path, "the link leads back to where it stands");
                 return Ok(());
             }
             // It is found without the link.
-            if target.starts_with(self.root) {
+            if self.pattern.takes_all() && target.starts_with(&self.real) {
                 return Ok(());
             }
         }
         let real = linked.as_deref().unwrap_or(real);
         match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => self.directory(path, real),
-            Ok(metadata) if metadata.is_file() => {
-                if self.seen.insert(real.to_owned()) {
-                    self.found.files.push(input_file(self.named, path, &metadata)?);
-                }
-                Ok(())
-            }
+            Ok(metadata) if metadata.is_dir() => match self.pattern.goes_into(path) {
+                true => self.directory(path, real),
+                false => Ok(()),
+            },
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Ok(_) | Err(_) if !self.pattern.takes(path) => Ok(()),
+            Ok(metadata) if metadata.is_file() => self.file(path, real, &metadata),
             Ok(_) => {
                 self.leave_out(path, "it is neither a file nor a directory");
                 Ok(())
             }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(e) => Err(Error::io("cannot look at a file of the source", path, e)),
         }
     }
 
+    fn file(&mut self, path: &Path, real: &Path, metadata: &Metadata) -> Result<()> {
+        self.takes_any = true;
+        if self.seen.insert(real.to_owned()) {
+            self.found.files.push(input_file(&self.named, path, metadata)?);
+        }
+        Ok(())
+    }
+
     fn leave_out(&mut self, path: &Path, reason: &str) {
         self.found.warnings.push(format!("{} is left out: {reason}", path.display()));
+    }
+}
+
+fn no_source(path: &Path, e: io::Error) -> Error {
+    let error = Error::io("cannot find the source", path, e);
+    match error.kind() {
+        Kind::Missing => error.hint(
+            "create it, correct `path` in the pipeline, or point elsewhere with --source NAME=PATH",
+        ),
+        _ => error,
     }
 }
 
@@ -150,7 +223,7 @@ fn is_left_alone(name: &str) -> bool {
 }
 
 /// Whether `path` is `directory` or below it, whatever links lead there; neither has to exist.
-pub fn holds(directory: &Path, path: &Path) -> bool {
+fn holds(directory: &Path, path: &Path) -> bool {
     real_path(path).starts_with(real_path(directory))
 }
 
@@ -180,12 +253,16 @@ fn input_file(root: &Path, path: &Path, metadata: &Metadata) -> Result<InputFile
         .modified()
         .map_err(|e| Error::io("cannot tell when a file was changed", path, e))?;
     let relative = path.strip_prefix(root).unwrap_or(path);
-    let name: Vec<_> = relative.components().map(|part| shown(part.as_os_str())).collect();
+    let parts = relative.components();
+    let parts = parts.filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
+    let name: Vec<_> = parts.map(|part| shown(part.as_os_str())).collect();
     Ok(InputFile {
         path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
         name: Arc::from(name.join("/")),
         bytes: metadata.len(),
         modified_at: instant(modified),
+        from: Place::default(),
+        hash: None,
     })
 }
 
@@ -214,6 +291,11 @@ pub fn look_at(name: &str, path: &Path) -> Result<InputFile> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is found at one path.
+    fn discover(path: &Path, stop: &Stop) -> Result<Discovered> {
+        super::discover(Path::new(""), &[path.to_owned()], stop)
+    }
 
     fn names(found: &Discovered) -> Vec<&str> {
         found.files.iter().map(|file| &*file.name).collect()
@@ -304,5 +386,28 @@ mod tests {
         assert!(holds(path, &path.join("not/there/yet")));
         assert!(!holds(&path.join("landing"), &path.join("lake")));
         assert!(!holds(&path.join("lake"), path));
+    }
+
+    #[test]
+    fn several_paths_are_one_source_with_names_of_the_project() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["a/x.json", "a/y.csv", "b/deep/x.json", "b/x.json", "c.json"] {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "{}").unwrap();
+        }
+        let found = |paths: &[&str]| {
+            let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
+            super::discover(root.path(), &paths, &Stop::new()).unwrap()
+        };
+        let several = found(&["a/*.json", "a/*.csv", "b", "b/*.json", "./c.json"]);
+        let all = ["a/x.json", "a/y.csv", "b/deep/x.json", "b/x.json", "c.json"];
+        assert_eq!(names(&several), all);
+        assert!(several.warnings.is_empty(), "{:?}", several.warnings);
+        assert_eq!(names(&found(&["b/**/*.json"])), names(&found(&["b"])));
+        assert_eq!(names(&found(&["b/x.json"])), ["x.json"]);
+        let none = found(&["a/*.gz", "d/*.json", "c.json"]);
+        assert_eq!(names(&none), ["c.json"]);
+        assert_eq!(none.warnings, ["no file matches `a/*.gz`", "no file matches `d/*.json`"]);
     }
 }

@@ -5,15 +5,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::Schema;
+use blake3::Hash;
 use tokio::sync::mpsc;
 
 use crate::error::Result;
 use crate::runtime::Stop;
 
+use super::around::BYTE_ORDER_MARK;
 use super::discover::is_as_planned;
 use super::evidence::Evidence;
 use super::frame::{Framer, PIECE};
-use super::{InputFile, Piece};
+use super::open::Ended;
+use super::{InputFile, Piece, Place, Records};
 
 /// What is to be said about a file that changed since it was planned. What it is now has another
 /// size or time, so the next run lands it.
@@ -33,6 +36,32 @@ pub struct Feed {
     pieces: Arc<tokio::sync::Mutex<mpsc::Receiver<Result<Piece>>>>,
     bytes_read: Arc<AtomicU64>,
     notes: Arc<Mutex<Vec<Note>>>,
+    files: Arc<Mutex<Vec<ReadFile>>>,
+}
+
+/// A file that was read up to the length that it had when it was planned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadFile {
+    /// The file.
+    pub file: InputFile,
+    /// What its bytes up to there hash to.
+    pub hash: Hash,
+    /// From where to read on should it grow; None when it has to be read as a whole then.
+    pub read_on: Option<Place>,
+    /// Whether it is compressed.
+    is_compressed: bool,
+}
+
+impl ReadFile {
+    /// Tells that what its content ends with, from `start` to `end`, was no record. What follows
+    /// when the file grows may complete it, so it is read again then.
+    pub fn ends_with_no_record(&mut self, start: u64, end: u64) {
+        if self.read_on.is_none_or(|read_on| read_on.position != end) {
+            return;
+        }
+        let start = Place { byte: start, position: start };
+        self.read_on = (!self.is_compressed).then_some(start);
+    }
 }
 
 impl Feed {
@@ -52,6 +81,11 @@ impl Feed {
     /// the feed.
     pub fn notes(&self) -> Vec<Note> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The files that were read; all of them at the end of the feed.
+    pub fn files(&self) -> Vec<ReadFile> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -75,6 +109,7 @@ pub fn feed(
         has_failed: AtomicBool::new(false),
         bytes_read: Arc::default(),
         notes: Arc::default(),
+        read: Arc::default(),
     });
     for _ in 0..threads {
         let (queue, sender, stop) = (Arc::clone(&queue), sender.clone(), stop.clone());
@@ -90,6 +125,7 @@ pub fn feed(
         pieces: Arc::new(tokio::sync::Mutex::new(receiver)),
         bytes_read: Arc::clone(&queue.bytes_read),
         notes: Arc::clone(&queue.notes),
+        files: Arc::clone(&queue.read),
     }
 }
 
@@ -100,6 +136,7 @@ struct Queue {
     has_failed: AtomicBool,
     bytes_read: Arc<AtomicU64>,
     notes: Arc<Mutex<Vec<Note>>>,
+    read: Arc<Mutex<Vec<ReadFile>>>,
 }
 
 impl Queue {
@@ -116,6 +153,29 @@ impl Queue {
     }
 }
 
+/// How far the records of a file were handed out.
+struct Consumed {
+    position: u64,
+    /// Whether they stand in an array: when it grows, its end is not where it was.
+    is_array: bool,
+}
+
+impl Consumed {
+    fn add(&mut self, piece: &Piece) {
+        let length = match &piece.records {
+            Records::Rejected { length, .. } => *length,
+            Records::Lines => piece.bytes.len() as u64,
+            Records::Ranges { .. } => {
+                let bytes = piece.bytes.trim_ascii_start();
+                let is_first = piece.start <= BYTE_ORDER_MARK.len() as u64;
+                self.is_array |= is_first && bytes.starts_with(b"[");
+                piece.bytes.len() as u64
+            }
+        };
+        self.position = self.position.max(piece.start + length);
+    }
+}
+
 fn read_files(queue: &Queue, sender: &mpsc::Sender<Result<Piece>>, stop: &Stop) -> Result<()> {
     while let Some(file) = queue.take() {
         let bytes_read = Arc::clone(&queue.bytes_read);
@@ -124,17 +184,76 @@ fn read_files(queue: &Queue, sender: &mpsc::Sender<Result<Piece>>, stop: &Stop) 
             queue.note(file, "changed or went before it was read: the next run lands it", true);
             continue;
         };
+        let mut consumed = Consumed { position: file.from.position, is_array: false };
         while let Some(piece) = framer.next_piece(stop)? {
+            consumed.add(&piece);
             if sender.blocking_send(Ok(piece)).is_err() {
                 return Ok(());
             }
         }
+        if let Some(Ended { hash, read_on, is_compressed }) = framer.ended(consumed.position) {
+            let read_on = read_on.filter(|_| !consumed.is_array);
+            let read = ReadFile { file: file.clone(), hash, read_on, is_compressed };
+            queue.read.lock().unwrap_or_else(PoisonError::into_inner).push(read);
+        }
         // One that is gone was read to its end all the same.
         if fs::metadata(&file.path).is_ok_and(|now| !is_as_planned(file, &now)) {
             let what = "changed while it was read: it was read up to the length that it had, \
-                and the next run lands it again";
+                and the next run lands what it has become";
             queue.note(file, what, false);
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, Field};
+
+    use super::*;
+    use crate::source::look_at;
+
+    /// What is known of a file that was `planned` bytes long, and holds `content` when it is read.
+    fn read(content: &[u8], planned: u64) -> ReadFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), content).unwrap();
+        let input = InputFile { bytes: planned, ..look_at("x", file.path()).unwrap() };
+        let columns = Schema::new(vec![Field::new("id", DataType::Int64, true)]);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let feed = feed(vec![input], &columns, 1, usize::MAX, &Stop::new());
+            while feed.next().await.unwrap().is_some() {}
+            feed.files().remove(0)
+        })
+    }
+
+    fn place(byte: u64) -> Option<Place> {
+        Some(Place { byte, position: byte })
+    }
+
+    #[test]
+    fn a_file_that_grows_is_read_on_from_where_its_records_ended() {
+        let text = b"{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n";
+        let whole = read(text, text.len() as u64);
+        assert_eq!(whole.read_on, place(text.len() as u64));
+        assert_eq!(whole.hash, blake3::hash(text));
+        // It grew while it was read: what was its last line then may not be one.
+        for planned in [18, 20, 26] {
+            let part = read(text, planned);
+            assert_eq!(part.read_on, place(18), "{planned}");
+            assert_eq!(part.hash, blake3::hash(&text[..usize::try_from(planned).unwrap()]));
+        }
+        let array = b"[{\"id\":1},{\"id\":2}]";
+        assert_eq!(read(array, array.len() as u64).read_on, None);
+    }
+
+    #[test]
+    fn what_may_be_the_beginning_of_a_record_is_read_again() {
+        let text = b"{\"id\":1}\n{\"id\":";
+        let mut whole = read(text, text.len() as u64);
+        whole.ends_with_no_record(2, 5);
+        assert_eq!(whole.read_on, place(text.len() as u64), "it does not end with that");
+        whole.ends_with_no_record(9, text.len() as u64);
+        assert_eq!(whole.read_on, place(9));
+    }
 }

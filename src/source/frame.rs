@@ -10,7 +10,7 @@ use super::around::{BYTE_ORDER_MARK, Cuts, More};
 use super::cut::Cutter;
 use super::evidence::Evidence;
 use super::layout::{Layout, layout_of, whole_lines};
-use super::open::{Content, Damage};
+use super::open::{Content, Damage, Ended};
 use super::{InputFile, Piece, Records};
 
 /// How much content a piece holds, about: enough to be worth handing to another thread, little
@@ -72,10 +72,10 @@ impl Framer {
     ) -> Result<Option<Self>> {
         let Some(content) = Content::open(&file, progress, stop)? else { return Ok(None) };
         Ok(Some(Self {
+            start: file.from.position,
             file,
             content,
             buffer: Vec::new(),
-            start: 0,
             framing: None,
             evidence,
             cut: None,
@@ -115,6 +115,11 @@ impl Framer {
                 return Ok(piece);
             }
         }
+    }
+
+    /// What is known of the file at its end, when records were handed out up to `consumed`.
+    pub(super) fn ended(&self, consumed: u64) -> Option<Ended> {
+        self.content.ended(consumed)
     }
 
     /// Reads on: more where much is held already, so that what is held is gone through a few
@@ -268,6 +273,7 @@ mod tests {
     use arrow::datatypes::{DataType, Field};
 
     use super::*;
+    use crate::source::Place;
     use crate::source::walk::{Walk, walk};
 
     /// The records of `content`, each with its position, however they are laid out.
@@ -289,6 +295,8 @@ mod tests {
             name: "x".into(),
             bytes: length as u64,
             modified_at: crate::runtime::Timestamp::from_timestamp_micros(micros).unwrap(),
+            from: Place::default(),
+            hash: None,
         }
     }
 

@@ -20,9 +20,11 @@ mod evidence;
 mod exact;
 mod feed;
 mod frame;
+mod hash;
 mod layout;
 mod open;
 mod parse;
+mod pattern;
 mod verify;
 mod walk;
 
@@ -30,11 +32,14 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use blake3::Hash;
+
 use crate::runtime::Timestamp;
 
 pub use decode::{Decoder, Lineage, bronze_schema};
-pub use discover::{Discovered, discover, holds, look_at};
-pub use feed::{Feed, Note, feed};
+pub use discover::{Discovered, discover, look_at, searches};
+pub use feed::{Feed, Note, ReadFile, feed};
+pub use hash::prefix_hashes;
 
 /// A file that holds records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +52,26 @@ pub struct InputFile {
     pub bytes: u64,
     /// When it was last changed.
     pub modified_at: Timestamp,
+    /// From where it is read: what is before has landed.
+    pub from: Place,
+    /// What its bytes hash to, as far as that is known before it is read.
+    pub hash: Option<Hash>,
+}
+
+impl InputFile {
+    /// How much of it on disk is read.
+    pub fn unread_bytes(&self) -> u64 {
+        self.bytes.saturating_sub(self.from.byte)
+    }
+}
+
+/// A place in a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// In the file as it is on disk.
+    pub byte: u64,
+    /// The same in its content; something else only where the file is compressed.
+    pub position: u64,
 }
 
 /// Whole records of one file, in the order of the file.

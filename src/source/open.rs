@@ -5,13 +5,16 @@ use std::io::{self, BufReader, Cursor, Read, Seek as _, SeekFrom};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use blake3::{Hash, Hasher};
+
 use crate::error::{Error, Result};
 use crate::runtime::Stop;
 
-use super::InputFile;
 use super::codec::{Codec, ZSTD, ZSTD_WINDOW_LOG};
 use super::discover::is_as_planned;
+use super::hash::hasher_behind;
 use super::verify::{Verified, verify};
+use super::{InputFile, Place};
 
 pub(super) use super::verify::Damage;
 
@@ -22,11 +25,34 @@ pub(super) struct Content {
     reader: Box<dyn Read + Send>,
     /// The same file, for asking how long it is now.
     file: File,
-    /// How much of it is to be read; None for compressed files, whose end was looked at.
+    /// Up to where it is to be read; None for compressed files, whose end was looked at.
     planned: Option<u64>,
+    /// From where it is read.
+    from: Place,
+    /// How long the file was.
+    bytes: u64,
     read: u64,
+    digest: Digest,
     damage: Option<Damage>,
+    is_damaged: bool,
     is_cut_off: bool,
+}
+
+/// What is known of a file that was read to its end.
+pub(super) struct Ended {
+    /// What its bytes hash to.
+    pub hash: Hash,
+    /// From where to read on should it grow; None when it is damaged.
+    pub read_on: Option<Place>,
+    /// Whether it can be read only from where a part of it begins that was compressed by itself.
+    pub is_compressed: bool,
+}
+
+/// What the bytes of a file hash to.
+enum Digest {
+    Known(Hash),
+    /// So far; what is read is hashed along.
+    Begun(Box<Hasher>),
 }
 
 impl Content {
@@ -58,52 +84,136 @@ impl Content {
         if !has_only_grown && !is_as_planned(file, &metadata) {
             return Ok(None);
         }
-        opened.seek(SeekFrom::Start(0)).map_err(failed)?;
-        let Some(codec) = codec else {
-            let twin = opened.try_clone().map_err(failed)?;
-            let reader = Box::new(Tracked { file: twin, progress }.take(file.bytes));
-            let planned = Some(file.bytes);
-            let content =
-                Self { reader, file: opened, planned, read: 0, damage: None, is_cut_off: false };
-            return Ok(Some(content));
-        };
-        let verified = verify(&opened, codec, stop);
+        let digest = digest(file, &opened, codec, stop);
         stop.check()?;
-        let Verified { length, held, damage, is_cut_off } = verified.map_err(failed)?;
-        let reader: Box<dyn Read + Send> = match held {
-            Some(held) => {
-                progress.fetch_add(file.bytes, Ordering::Relaxed);
-                Box::new(Cursor::new(held))
+        let digest = digest.map_err(failed)?;
+        let content = Opened { file: opened, input: file, digest, progress };
+        match codec {
+            None => content.plain().map(Some).map_err(failed),
+            Some(codec) => {
+                let content = content.compressed(codec, stop);
+                stop.check()?;
+                content.map(Some).map_err(failed)
             }
-            None => {
-                opened.seek(SeekFrom::Start(0)).map_err(failed)?;
-                let twin = opened.try_clone().map_err(failed)?;
-                let decoder = decoder(codec, Tracked { file: twin, progress }).map_err(failed)?;
-                Box::new(decoder.take(length))
-            }
-        };
-        Ok(Some(Self { reader, file: opened, planned: None, read: 0, damage, is_cut_off }))
+        }
     }
 
     /// Reads until `buffer` has grown by `wanted` bytes or the content ends; returns how much.
     pub(super) fn read_more(&mut self, buffer: &mut Vec<u8>, wanted: usize) -> io::Result<usize> {
+        let before = buffer.len();
         let count = (&mut self.reader).take(wanted as u64).read_to_end(buffer)?;
         self.read += count as u64;
+        if let Digest::Begun(hasher) = &mut self.digest {
+            hasher.update(buffer.get(before..).unwrap_or_default());
+        }
         Ok(count)
     }
 
     /// Whether what was read ends where a writer ended: the file is not cut off, and did not
     /// change its length while it was read.
     pub(super) fn is_complete(&self) -> bool {
-        let length = || self.file.metadata().map_or(self.read, |metadata| metadata.len());
-        let is_as_long =
-            self.planned.is_none_or(|planned| planned == self.read && planned == length());
+        let length = || self.file.metadata().map_or(self.bytes, |metadata| metadata.len());
+        let is_as_long = self
+            .planned
+            .is_none_or(|planned| planned == self.from.byte + self.read && planned == length());
         is_as_long && !self.is_cut_off
+    }
+
+    /// What is known of the file at its end, when records were handed out up to the position
+    /// `consumed`. None when it is shorter than it was.
+    pub(super) fn ended(&self, consumed: u64) -> Option<Ended> {
+        let hash = match &self.digest {
+            Digest::Known(hash) => *hash,
+            Digest::Begun(hasher) => hasher.finalize(),
+        };
+        match self.planned {
+            Some(planned) if planned != self.from.byte + self.read => None,
+            Some(_) => {
+                let read_on = Some(Place { byte: consumed, position: consumed });
+                Some(Ended { hash, read_on, is_compressed: false })
+            }
+            None => {
+                let end = Place { byte: self.bytes, position: self.from.position + self.read };
+                let read_on = (!self.is_damaged).then_some(end);
+                Some(Ended { hash, read_on, is_compressed: true })
+            }
+        }
     }
 
     /// What of the file could not be read; only the first time.
     pub(super) fn take_damage(&mut self) -> Option<Damage> {
         self.damage.take()
+    }
+}
+
+/// The hash of `file` as far as it is known before it is read: of what is compressed all of it.
+fn digest(
+    file: &InputFile,
+    opened: &File,
+    codec: Option<Codec>,
+    stop: &Stop,
+) -> io::Result<Digest> {
+    if let Some(hash) = file.hash {
+        return Ok(Digest::Known(hash));
+    }
+    let before = if codec.is_some() { file.bytes } else { file.from.byte };
+    let hasher = hasher_behind(opened, before, stop)?;
+    Ok(match codec {
+        Some(_) => Digest::Known(hasher.finalize()),
+        None => Digest::Begun(Box::new(hasher)),
+    })
+}
+
+/// A file that is what it was when it was planned.
+struct Opened<'a> {
+    file: File,
+    input: &'a InputFile,
+    digest: Digest,
+    progress: Arc<AtomicU64>,
+}
+
+impl Opened<'_> {
+    fn plain(mut self) -> io::Result<Content> {
+        let planned = self.input.bytes;
+        let length = planned.saturating_sub(self.input.from.byte);
+        let reader = Box::new(self.tracked()?.take(length));
+        Ok(self.content(reader, Some(planned)))
+    }
+
+    fn compressed(mut self, codec: Codec, stop: &Stop) -> io::Result<Content> {
+        let from = self.input.from.byte;
+        let Verified { length, held, damage, is_cut_off } = verify(&self.file, from, codec, stop)?;
+        let reader: Box<dyn Read + Send> = match held {
+            Some(held) => {
+                let read = self.input.bytes.saturating_sub(from);
+                self.progress.fetch_add(read, Ordering::Relaxed);
+                Box::new(Cursor::new(held))
+            }
+            None => Box::new(decoder(codec, self.tracked()?)?.take(length)),
+        };
+        let is_damaged = damage.is_some();
+        Ok(Content { damage, is_damaged, is_cut_off, ..self.content(reader, None) })
+    }
+
+    /// The file from the place on from which it is to be read.
+    fn tracked(&mut self) -> io::Result<Tracked> {
+        self.file.seek(SeekFrom::Start(self.input.from.byte))?;
+        Ok(Tracked { file: self.file.try_clone()?, progress: Arc::clone(&self.progress) })
+    }
+
+    fn content(self, reader: Box<dyn Read + Send>, planned: Option<u64>) -> Content {
+        Content {
+            reader,
+            file: self.file,
+            planned,
+            from: self.input.from,
+            bytes: self.input.bytes,
+            read: 0,
+            digest: self.digest,
+            damage: None,
+            is_damaged: false,
+            is_cut_off: false,
+        }
     }
 }
 

@@ -64,7 +64,7 @@ impl Decoded {
     }
 }
 
-/// A file that remembers how much was read of it, and whether that failed.
+/// A file that remembers up to where it was read, and whether that failed.
 struct Counted<'a> {
     file: &'a File,
     read: u64,
@@ -84,14 +84,21 @@ impl Read for Counted<'_> {
 
 type Reader<'a> = BufReader<Counted<'a>>;
 
-/// Decodes `file` from its beginning to its end, or up to what cannot be decoded.
+/// Decodes `file` to its end, or up to what cannot be decoded, from its byte `from` on, where a member
+/// begins.
 ///
 /// Errors: what the storage says, and one that says nothing when `stop` is set.
-pub(super) fn verify(mut file: &File, codec: Codec, stop: &Stop) -> io::Result<Verified> {
-    file.seek(SeekFrom::Start(0))?;
-    let mut reader = BufReader::with_capacity(CHUNK, Counted { file, read: 0, has_failed: false });
+pub(super) fn verify(
+    mut file: &File,
+    from: u64,
+    codec: Codec,
+    stop: &Stop,
+) -> io::Result<Verified> {
+    file.seek(SeekFrom::Start(from))?;
+    let counted = Counted { file, read: from, has_failed: false };
+    let mut reader = BufReader::with_capacity(CHUNK, counted);
     let mut decoded = Decoded { length: 0, held: Some(Vec::new()) };
-    let (mut length, mut place) = (0, 0);
+    let (mut length, mut place) = (0, from);
     let failure = loop {
         if reader.fill_buf()?.is_empty() {
             break None;

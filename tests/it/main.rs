@@ -19,6 +19,7 @@ mod compaction;
 mod credits;
 mod damaged_files;
 mod differences;
+mod deliveries;
 mod exits;
 mod fuzz;
 mod generated;

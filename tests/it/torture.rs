@@ -32,9 +32,10 @@ const POINTS: [&str; 8] = [
 ];
 
 /// The tables besides those of models that a run writes to.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 8] = [
     "bronze.web_sessions",
     "ops.batches",
+    "ops.files",
     "ops.quarantine",
     "ops.epochs",
     "ops.runs",

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::error::{Error, Kind, Result};
 use crate::lake::Change;
-use crate::ops::{Outdated, Quarantine, quarantine_of};
+use crate::ops::{Outdated, Quarantine, note_files, quarantine_of};
 use crate::pipeline::context::{Context, milliseconds};
 use crate::pipeline::view::overtaken;
 use crate::pipeline::{SourceReport, Step};
@@ -43,7 +43,7 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
             .hint("run again: what is left to do is found by itself"));
     }
     let files = batch.files.len() as u64;
-    let total_bytes = batch.files.iter().map(|file| file.bytes).sum();
+    let total_bytes = batch.files.iter().map(InputFile::unread_bytes).sum();
     let threads = context.engine.cores();
     let (inputs, memory) = (batch.files.clone(), context.memory.for_ingest());
     let feed = feed(inputs, &source.columns, threads, memory, &context.stop);
@@ -58,6 +58,9 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     let landed = decode_all(context, source, lineage, &feed, &mut quarantine).await?;
     let rejected = quarantine.rejected();
     commit_rejected(context, quarantine, &batch).await?;
+    let read = feed.files().into_iter().map(|file| landed.content_of(file, batch.number));
+    let read: Vec<_> = read.collect();
+    note_files(&context.lake, batch.application, &read, context.stamp()).await?;
     let mut report = SourceReport {
         batch: Some(batch.number),
         resumed: batch.is_resumed,

@@ -1,15 +1,18 @@
 //! Pieces into rows and rows into files, on all cores.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use arrow::array::{Array as _, RecordBatch};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::error::{Error, Kind, Result};
 use crate::lake::{Lake, TableSpec, Written};
-use crate::ops::{Quarantine, Rejected};
+use crate::ops::{Content, Quarantine, Rejected};
 use crate::pipeline::context::Context;
 use crate::project::Source;
-use crate::source::{Decoder, Feed, Lineage, Quarantined};
+use crate::source::{Decoder, Feed, InputFile, Lineage, Quarantined, ReadFile};
 
 use super::bronze_spec;
 
@@ -21,6 +24,28 @@ pub(super) struct Landed {
     /// Pieces that could not be cut into records, and their bytes.
     pub pieces_uncut: u64,
     pub bytes_uncut: u64,
+    /// For each file the last of what was rejected, by where it begins and ends in the content.
+    last_rejected: HashMap<Arc<str>, (u64, u64)>,
+}
+
+impl Landed {
+    /// What `read` holds, which came with `batch`.
+    pub(super) fn content_of(&self, mut read: ReadFile, batch: i64) -> (InputFile, Content) {
+        if let Some((start, end)) = self.last_rejected.get(&read.file.name) {
+            read.ends_with_no_record(*start, *end);
+        }
+        let ReadFile { file, hash, read_on, .. } = read;
+        let content = Content { batch, bytes: file.bytes, hash, read_on };
+        (file, content)
+    }
+
+    fn note_rejected(&mut self, record: &Quarantined) {
+        let place = (record.position, record.position + record.length);
+        let last = self.last_rejected.entry(Arc::clone(&record.file)).or_insert(place);
+        if place.1 > last.1 {
+            *last = place;
+        }
+    }
 }
 
 /// Decodes and writes on all cores until the feed ends; what is rejected goes to `quarantine`.
@@ -46,6 +71,7 @@ pub(super) async fn decode_all(
             landed.pieces_uncut += 1;
             landed.bytes_uncut += piece.length;
         }
+        records.iter().for_each(|record| landed.note_rejected(record));
         let records = records.into_iter();
         let records = records.map(|record| Rejected::of_source(record, lineage.batch));
         quarantine.add(records.collect()).await?;

@@ -2,6 +2,7 @@
 
 mod batch;
 mod decode;
+mod delivery;
 mod pending;
 
 use std::path::Path;
@@ -10,13 +11,14 @@ use std::time::Instant;
 use crate::error::{Error, Kind, Result};
 use crate::lake::{Change, Snapshot, TableSpec};
 use crate::name::TableName;
+use crate::ops::note_files;
 use crate::project::{Pipeline, Source};
 use crate::source::bronze_schema;
 
-use super::SourceReport;
 use super::context::{Context, milliseconds};
 use super::foreign;
 use super::view::View;
+use super::{Deliveries, SourceReport};
 
 use batch::{Batch, give_up, land_batch};
 
@@ -65,7 +67,11 @@ pub(super) async fn land(
             version
         }
     };
+    note_files(&context.lake, &pending.application, &pending.seen, context.stamp())
+        .await
+        .map_err(placed)?;
     if let Some(first) = reports.get_mut(before) {
+        first.deliveries = pending.deliveries;
         first.warnings.extend(pending.warnings);
     }
     view.leave_at(&source.table, version, pending.bronze.as_ref()).await
@@ -113,8 +119,7 @@ async fn land_new(context: &Context, source: &Source, pending: &Pending) -> Resu
         is_resumed: false,
         replaces: abandoned.clone(),
     };
-    let landed = land_batch(context, batch).await?;
-    Ok(SourceReport { files_changed: batches.changed_among(files), ..landed })
+    land_batch(context, batch).await
 }
 
 /// Gives a Bronze table into which nothing lands the shape that models may rely on: creates it when
@@ -165,7 +170,7 @@ fn nothing_new(source: &Source, version: u64) -> SourceReport {
         batch: None,
         resumed: false,
         files: 0,
-        files_changed: 0,
+        deliveries: Deliveries::default(),
         bytes_read: 0,
         records_read: 0,
         rows_landed: 0,

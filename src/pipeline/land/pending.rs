@@ -4,12 +4,14 @@ use std::path::Path;
 
 use crate::error::{Error, Kind, Result};
 use crate::lake::Snapshot;
-use crate::ops::Batches;
+use crate::ops::{Batches, Content};
+use crate::pipeline::Deliveries;
 use crate::pipeline::context::Context;
 use crate::project::{Pipeline, Source};
-use crate::source::{InputFile, discover, holds};
+use crate::source::{InputFile, discover, searches};
 
 use super::batch::given_up_id;
+use super::delivery::{Sorted, sort};
 
 /// What a source holds that is not in Bronze yet.
 pub(in crate::pipeline) struct Pending {
@@ -23,18 +25,17 @@ pub(in crate::pipeline) struct Pending {
     pub resumed: Vec<(i64, Vec<InputFile>)>,
     /// Batches that will never be landed, because their files are not what they were.
     pub abandoned: Vec<i64>,
-    /// The files of the next batch.
+    /// The files of the next batch, each from where on it is new.
     pub files: Vec<InputFile>,
+    /// Files that hold what has landed under another time or name, with what they hold.
+    pub seen: Vec<(InputFile, Content)>,
+    /// How what was found differs from what has landed.
+    pub deliveries: Deliveries,
     /// What at the source's path was left out, and why.
     pub warnings: Vec<String>,
 }
 
 impl Pending {
-    /// How many of the files of the next batch were landed before, and changed since.
-    pub(in crate::pipeline) fn changed(&self) -> u64 {
-        self.batches.changed_among(&self.files)
-    }
-
     /// The number of the next batch.
     pub(in crate::pipeline) fn next_batch(&self) -> i64 {
         self.batches.newest() + 1
@@ -51,14 +52,15 @@ pub(in crate::pipeline) async fn pending(
     root: &Path,
 ) -> Result<Pending> {
     let application = format!("{}/{}", pipeline.name, source.table.name());
-    let path = root.join(&source.path);
-    if context.lake.local_root().is_some_and(|lake| holds(&path, &lake)) {
+    if let Some(lake) = context.lake.local_root()
+        && let Some(path) = source.paths.iter().find(|path| searches(root, path, &lake))
+    {
         return Err(Error::new(Kind::Invalid, "the lake lies in the directory of its own source")
-            .at("directory", path.display())
+            .at("directory", root.join(path).display())
             .at("lake", context.lake.location())
             .hint("what is written there would be read as records: give the source a directory of its own, or choose another --lake"));
     }
-    let found = discover(&path, &context.stop)?;
+    let found = discover(root, &source.paths, &context.stop)?;
     // Bronze first: what it holds was planned before, whatever other runs do in between.
     let bronze = context.lake.snapshot(&source.table).await?;
     let landed = match &bronze {
@@ -73,12 +75,20 @@ pub(in crate::pipeline) async fn pending(
         Some(bronze) => bronze.offset_of(&given_up_id(&application)).await?,
         None => None,
     };
-    let (resumed, abandoned) = (Vec::new(), Vec::new());
-    let (files, warnings) = (found.files, found.warnings);
-    let mut pending = Pending { application, batches, bronze, resumed, abandoned, files, warnings };
+    let mut pending = Pending {
+        application,
+        batches,
+        bronze,
+        resumed: Vec::new(),
+        abandoned: Vec::new(),
+        files: Vec::new(),
+        seen: Vec::new(),
+        deliveries: Deliveries::default(),
+        warnings: found.warnings,
+    };
     pending.sort_out(landed, given_up)?;
-    pending.files = pending.batches.new_among(&pending.files);
-    Ok(pending)
+    let Sorted { files, seen, deliveries } = sort(&pending.batches, found.files, &context.stop)?;
+    Ok(Pending { files, seen, deliveries, ..pending })
 }
 
 impl Pending {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::lake::extent;
 use crate::name::TableName;
+use crate::pipeline::Deliveries;
 use crate::pipeline::build::{Action, BuildPlan, plan_build, version_of};
 use crate::pipeline::land::pending;
 use crate::pipeline::report::as_text;
@@ -39,8 +40,8 @@ pub struct SourcePlan {
     pub resumed: bool,
     /// Files.
     pub files: u64,
-    /// Those of them that were landed before and changed since.
-    pub files_changed: u64,
+    /// How what is there differs from what has landed.
+    pub deliveries: Deliveries,
     /// Bytes of all of them.
     pub bytes: u64,
 }
@@ -105,8 +106,8 @@ impl PipelineRun {
             batch: resumed.map(|(batch, _)| *batch).or(next),
             resumed: resumed.is_some(),
             files: files.len() as u64,
-            files_changed: pending.changed(),
-            bytes: files.iter().map(|file| file.bytes).sum(),
+            deliveries: pending.deliveries,
+            bytes: files.iter().map(|file| file.unread_bytes()).sum(),
         })
     }
 

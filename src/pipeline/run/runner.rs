@@ -219,8 +219,9 @@ fn with_sources(pipelines: Vec<&Pipeline>, paths: &[(String, PathBuf)]) -> Resul
                 None => error,
             });
         };
-        source.path = std::path::absolute(path)
+        let path = std::path::absolute(path)
             .map_err(|e| Error::io("cannot tell where a source is", path, e))?;
+        source.paths = vec![path];
     }
     Ok(pipelines)
 }

@@ -1,0 +1,145 @@
+//! Which files were delivered, told by what they hold.
+//!
+//! See `source::discover` for the rules. A file whose name, size and time are those of one that
+//! landed is not opened. Any other with a name that is known, and any that is as long as one that
+//! landed, is hashed once, and what comes out is written down.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use blake3::Hash;
+
+use crate::error::Result;
+use crate::ops::{Batches, Content};
+use crate::pipeline::Deliveries;
+use crate::runtime::Stop;
+use crate::source::{InputFile, prefix_hashes};
+
+/// The files of a source, by what is to be done with them.
+#[derive(Default)]
+pub(super) struct Sorted {
+    /// Those to be landed, each from where on it is new.
+    pub files: Vec<InputFile>,
+    /// Those that hold what has landed under another time or name, with what they hold.
+    pub seen: Vec<(InputFile, Content)>,
+    /// How many there are of each kind.
+    pub deliveries: Deliveries,
+}
+
+/// Tells which of `found` are new, and from where on.
+///
+/// Errors: what the storage says; `Stopped`.
+pub(super) fn sort(batches: &Batches, found: Vec<InputFile>, stop: &Stop) -> Result<Sorted> {
+    let mut sorter = Sorter { batches, stop, sorted: Sorted::default(), held: HashMap::new() };
+    let mut others = Vec::new();
+    for file in found {
+        match batches.known(&file) {
+            Some(content) => sorter.hold(&file, content),
+            None => others.extend(sorter.namesake(file)?),
+        }
+    }
+    if !others.is_empty() {
+        let mut landed = sorter.landed();
+        for other in others {
+            sorter.other(other, &mut landed)?;
+        }
+    }
+    sorter.sorted.files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(sorter.sorted)
+}
+
+struct Sorter<'a> {
+    batches: &'a Batches,
+    stop: &'a Stop,
+    sorted: Sorted,
+    /// What is still found where it was when it landed, by its name.
+    held: HashMap<String, Hash>,
+}
+
+/// What was landed, by its length.
+type Landed = BTreeMap<u64, Vec<Delivered>>;
+
+struct Delivered {
+    name: String,
+    content: Content,
+    /// Whether it is still where it was, or was found elsewhere.
+    is_found: bool,
+}
+
+impl Sorter<'_> {
+    fn hold(&mut self, file: &InputFile, content: Option<Content>) {
+        if let Some(content) = content {
+            self.held.insert(file.name.to_string(), content.hash);
+        }
+    }
+
+    /// Compares `file`, which is not known by its size and time, with what landed last under its name;
+    /// gives it back when it neither is that nor goes on from it.
+    fn namesake(&mut self, file: InputFile) -> Result<Option<InputFile>> {
+        let content = self.batches.content_of(&file.name);
+        let Some(content) = content.filter(|content| content.bytes <= file.bytes) else {
+            return Ok(Some(file));
+        };
+        let lengths = [content.bytes, file.bytes].into();
+        let hashes = prefix_hashes(&file.path, &lengths, self.stop)?;
+        let file = InputFile { hash: hashes.get(&file.bytes).copied(), ..file };
+        if file.hash.is_none() || hashes.get(&content.bytes) != Some(&content.hash) {
+            return Ok(Some(file));
+        }
+        if content.bytes == file.bytes {
+            self.hold(&file, Some(content));
+            self.sorted.deliveries.touched += 1;
+            self.sorted.seen.push((file, content));
+            return Ok(None);
+        }
+        let Some(from) = content.read_on else { return Ok(Some(file)) };
+        self.hold(&file, Some(content));
+        self.sorted.deliveries.grown += 1;
+        self.sorted.files.push(InputFile { from, ..file });
+        Ok(None)
+    }
+
+    /// All that was landed, of which what is held is where it was.
+    fn landed(&self) -> Landed {
+        let mut landed = Landed::new();
+        let mut counted = BTreeSet::new();
+        for (name, content) in self.batches.contents() {
+            if counted.insert((name, *content.hash.as_bytes())) {
+                let is_found = self.held.get(name) == Some(&content.hash);
+                let delivered = Delivered { name: name.to_owned(), content, is_found };
+                landed.entry(content.bytes).or_default().push(delivered);
+            }
+        }
+        landed
+    }
+
+    /// Compares `file` with what landed under other names.
+    fn other(&mut self, mut file: InputFile, landed: &mut Landed) -> Result<()> {
+        if let Some(delivered) = landed.get_mut(&file.bytes) {
+            if file.hash.is_none() {
+                let hashes = prefix_hashes(&file.path, &[file.bytes].into(), self.stop)?;
+                file.hash = hashes.get(&file.bytes).copied();
+            }
+            let hash = file.hash;
+            let same = delivered.iter_mut().filter(|one| Some(one.content.hash) == hash);
+            let mut is_copy = false;
+            for one in same {
+                // Under its own name it had been replaced, and now it replaces what had done so.
+                if one.is_found || one.name == *file.name {
+                    is_copy |= one.is_found;
+                    continue;
+                }
+                one.is_found = true;
+                self.sorted.deliveries.moved += 1;
+                self.sorted.seen.push((file, one.content));
+                return Ok(());
+            }
+            self.sorted.deliveries.copies += u64::from(is_copy);
+        }
+        match self.batches.knows(&file.name) {
+            true => self.sorted.deliveries.rewritten += 1,
+            false => self.sorted.deliveries.new += 1,
+        }
+        self.sorted.files.push(file);
+        Ok(())
+    }
+}

@@ -1,0 +1,63 @@
+//! Sources: where the records of a Bronze table come from.
+
+use std::path::PathBuf;
+
+use crate::name::{Layer, TableName};
+
+use super::load::TextFile;
+use super::raw::{At, RawSource};
+use super::resolve::Resolver;
+use super::{KeepRaw, Source, ddl};
+
+impl Resolver {
+    /// The source that `raw` declares in `file`; None when there is a problem with it.
+    pub(super) fn source(&mut self, file: &TextFile, raw: &RawSource) -> Option<Source> {
+        let table = match TableName::new(Layer::Bronze, &raw.name.value) {
+            Ok(table) => table,
+            Err(message) => return self.problem(&file.path, raw.name.line, message, None),
+        };
+        self.declare(file, raw.name.line, &table);
+        let paths = self.paths(file, raw);
+        let choices = [("rescued", KeepRaw::Rescued), ("always", KeepRaw::Always)];
+        let keep_raw = self.choice(file, raw.keep_raw.as_ref(), &choices).unwrap_or_default();
+        let ddl = self.file_of(file, &raw.name, &table)?;
+        match ddl::read(table.name(), &ddl.text) {
+            Ok(declaration) => Some(Source {
+                file: ddl.path,
+                description: declaration.description,
+                columns: declaration.columns,
+                paths: paths?,
+                keep_raw,
+                table,
+            }),
+            Err(mistakes) => self.mistakes(&ddl, mistakes),
+        }
+    }
+
+    fn paths(&mut self, file: &TextFile, raw: &RawSource) -> Option<Vec<PathBuf>> {
+        if raw.paths.is_empty() {
+            let message = format!("source `{}` does not say where its files are", raw.name.value);
+            let hint = format!("add [source.{}.files] with path = \"…\"", raw.name.value);
+            return self.problem(&file.path, raw.name.line, message, Some(hint));
+        }
+        for (index, path) in raw.paths.iter().enumerate() {
+            let place = (path.line, path.column);
+            if raw.paths.iter().take(index).any(|other| other.value == path.value) {
+                let message = format!("the path `{}` stands twice", path.value);
+                self.problem_at(&file.path, place, message, None);
+            }
+            // A file may well be called like a pattern that is none.
+            if let Err(wrong) = globset::Glob::new(&path.value)
+                && is_pattern(path)
+            {
+                let message = format!("`{}` is no pattern: {}", path.value, wrong.kind());
+                self.problem_at(&file.path, place, message, None);
+            }
+        }
+        Some(raw.paths.iter().map(|path| PathBuf::from(&path.value)).collect())
+    }
+}
+
+fn is_pattern(path: &At<String>) -> bool {
+    path.value.contains(['*', '?'])
+}
