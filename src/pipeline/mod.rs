@@ -32,7 +32,7 @@ mod view;
 
 pub use maintain::Compacted;
 pub use options::{Options, Refresh};
-pub use progress::{Progress, Step};
+pub use progress::{Progress, Step, Underway};
 pub use report::{ExpectationReport, PipelineReport, Report, SourceReport, Status, TableReport};
 pub use run::{ModelPlan, PipelinePlan, Runner, SourcePlan};
 pub use verify::{Difference, Verification, VerifyOptions, unclean};
