@@ -51,6 +51,18 @@ pub(super) enum RowFormat {
     Parquet,
 }
 
+impl RowFormat {
+    /// The format as it is written on the command line.
+    pub(super) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |name| name.get_name().to_owned())
+    }
+
+    /// The names of all formats.
+    pub(super) fn names() -> Vec<String> {
+        Self::value_variants().iter().map(|format| format.name()).collect()
+    }
+}
+
 impl From<ListFormat> for RowFormat {
     fn from(format: ListFormat) -> Self {
         match format {

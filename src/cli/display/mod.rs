@@ -13,13 +13,14 @@ mod table;
 
 pub(super) use cells::Cells;
 pub(super) use chart::{Chart, chart};
-pub(super) use expanded::expanded;
 pub(super) use markdown::markdown;
 pub(super) use pager::{page, program};
-pub(super) use screen::{Screen, cut, width_of};
-pub(super) use table::{fits, table};
+pub(super) use screen::{Screen, cut};
 
 use super::text::counted;
+
+use expanded::expanded;
+use table::{fits, table};
 
 /// Rows as people read them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

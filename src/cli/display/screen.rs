@@ -7,9 +7,6 @@ use std::io::{IsTerminal as _, stdout};
 use terminal_size::{Height, Width, terminal_size_of};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// How many columns and lines there are where nobody says.
-const USUAL: (usize, usize) = (80, 24);
-
 /// What can be shown at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli) struct Screen {
@@ -24,6 +21,10 @@ pub(in crate::cli) struct Screen {
 }
 
 impl Screen {
+    /// A screen of which nothing is known.
+    pub(in crate::cli) const USUAL: Self =
+        Self { columns: 80, lines: 24, is_unicode: true, has_colours: false };
+
     /// The terminal that standard output is, if it is one; as large as it is now.
     pub(in crate::cli) fn of_output() -> Option<Self> {
         if !stdout().is_terminal() {
@@ -33,7 +34,7 @@ impl Screen {
             Some((Width(columns), Height(lines))) if columns > 0 && lines > 0 => {
                 (usize::from(columns), usize::from(lines))
             }
-            _ => USUAL,
+            _ => (Self::USUAL.columns, Self::USUAL.lines),
         };
         Some(Self { columns, lines, is_unicode: is_unicode(), has_colours: has_colours() })
     }
