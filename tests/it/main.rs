@@ -6,6 +6,7 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod answers;
 mod broken_records;
 mod channels;
 mod clicks;
@@ -37,6 +38,8 @@ mod parts;
 mod refused;
 mod rules;
 mod runs;
+#[cfg(target_os = "linux")]
+mod shell;
 mod shown;
 #[cfg(target_os = "linux")]
 mod signals;

@@ -70,7 +70,8 @@ fn meant(name: &str, tables: &[TableName]) -> Result<TableName> {
     let mut others = tables.iter().filter(|table| table.name() == lower);
     let only = others.next().filter(|_| others.next().is_none()).cloned();
     own.or(only).ok_or_else(|| {
-        let known: Vec<String> = tables.iter().map(ToString::to_string).collect();
+        let names = |table: &TableName| [table.to_string(), table.name().to_owned()];
+        let known: Vec<String> = tables.iter().flat_map(names).collect();
         let error = Error::new(Kind::Missing, "there is no such table").at("table", name);
         match did_you_mean(&lower, known.iter().map(String::as_str)) {
             Some(hint) => error.hint(hint),
@@ -147,5 +148,7 @@ mod tests {
         assert_eq!(table("Sessions"), "silver.sessions");
         let error = meant("silver.sesions", &tables).unwrap_err().render();
         assert!(error.contains("did you mean `silver.sessions`?"), "{error}");
+        let error = meant("sesions", &tables).unwrap_err().render();
+        assert!(error.contains("did you mean `sessions`?"), "{error}");
     }
 }
