@@ -10,9 +10,7 @@ use crate::generate::{Compression, Framing, Options, Traffic, generate};
 
 use super::Context;
 
-/// Writes synthetic traffic, the same for the same seed, and beside it `_truth.json`: what is in it.
-///
-/// Example: clickwatch generate sessions landing --count 1000000 --files 8 --dirty
+/// What to make, and where.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// What to make

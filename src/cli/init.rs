@@ -10,9 +10,7 @@ use crate::error::{Error, Kind, Result};
 
 use super::Context;
 
-/// Writes a project to start from: pipelines, SQL and sample data.
-///
-/// Example: clickwatch init traffic && cd traffic && clickwatch run
+/// Where to begin.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The directory; it is created, and must be empty when it is there already

@@ -1,13 +1,21 @@
 //! The command line: what was typed, and the one match that acts on it.
 
+mod answer;
 mod arguments;
+mod completions;
+mod display;
+mod flat;
 mod generate;
+mod help;
 mod init;
+mod listing;
 mod output;
 mod panics;
 mod plan;
 mod run;
+mod shell;
 mod sql;
+mod states;
 mod tables;
 mod text;
 mod verify;
@@ -21,10 +29,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::engine::Engine;
-use crate::error::{Error, Kind, Result, shown_lines};
+use crate::error::{Error, Kind, Result};
 use crate::lake::Lake;
 use crate::pipeline::Runner;
 use crate::project::{Channels, Project};
@@ -45,6 +53,12 @@ struct Command {
     verb: Verb,
     #[command(flatten)]
     place: Place,
+    /// Show neither progress nor notes: only what was asked for, and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Show what is left out otherwise: tables that did not change, all columns, reasons in full
+    #[arg(short, long, global = true)]
+    verbose: bool,
 }
 
 /// Where things are; the same for every command.
@@ -76,12 +90,25 @@ struct Place {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Land what is new, build what changed, report what was done
+    ///
+    /// Lands what is new in the sources, brings every model up to date, and publishes the new states
+    /// of all tables together.
     Run(run::Arguments),
     /// Say what a run would do, and why
+    ///
+    /// Says what is new upstream, what would be built and how, what would be built anew and why.
+    /// Nothing is written.
     Plan(plan::Arguments),
     /// Compare every table with its full rebuild
+    ///
+    /// Computes tables anew from the states that they were built from, and compares: rows and sums of
+    /// checksums, part by part. Says where they differ, and ends with code 4 if they do.
     Verify(verify::Arguments),
     /// Ask the tables in SQL
+    ///
+    /// It reads and never writes. Tables are called layer.table, as in silver.sessions; the layer gold
+    /// may be left out. Several queries are parted by semicolons and answered in their order. On a
+    /// terminal without a query a shell starts, in which \? lists the commands.
     Sql(sql::Arguments),
     /// List, describe and trace the tables
     #[command(subcommand)]
@@ -89,7 +116,13 @@ enum Verb {
     /// Begin a project: pipelines, SQL and sample data in an empty directory
     Init(init::Arguments),
     /// Make synthetic traffic with known truth, of any size, clean or dirty
+    ///
+    /// It is the same for the same seed. What is in it is written beside it, to `_truth.json`.
     Generate(generate::Arguments),
+    /// Print what completes commands in a shell
+    Completions(completions::Arguments),
+    /// Print a page of the manual
+    Man(completions::Page),
 }
 
 /// What a command works with.
@@ -97,6 +130,8 @@ struct Context<'a> {
     place: Place,
     stop: Stop,
     output: Output<'a>,
+    /// Whether what is usually left out is shown.
+    is_verbose: bool,
 }
 
 impl Context<'_> {
@@ -127,7 +162,7 @@ impl Context<'_> {
             engine: self.engine(channels)?,
             memory: self.memory()?,
             stop: self.stop.clone(),
-            progress: watch::watcher(),
+            progress: watch::watcher(&self.output),
         })
     }
 }
@@ -143,7 +178,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(e) => {
             let error = Error::new(Kind::Unavailable, "cannot start threads").because(e);
-            ExitCode::from(fail(error, &mut io::stderr()))
+            ExitCode::from(fail_without_command(error))
         }
     }
 }
@@ -159,7 +194,7 @@ fn run_and_listen(arguments: Vec<OsString>) -> io::Result<u8> {
     on_deep_stack().spawn(move || {
         let (mut out, mut err) = (io::stdout(), io::stderr());
         // Nobody waits for the code any more after a second Ctrl-C.
-        let code = execute(arguments, &mut out, &mut err, &stop);
+        let code = execute(arguments, Output::new(&mut out, &mut err).standard(), &stop);
         // The main thread waits for it until it ends itself.
         ended.send(code).ok();
     })?;
@@ -169,7 +204,7 @@ fn run_and_listen(arguments: Vec<OsString>) -> io::Result<u8> {
             () = listening => {
                 let error = Error::new(Kind::Stopped, "ended at once, as asked a second time")
                     .hint("what was committed stays; the next run goes on from there");
-                fail(error, &mut io::stderr())
+                fail_without_command(error)
             }
         }
     }))
@@ -184,7 +219,7 @@ pub fn main_with(
 ) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     thread::scope(move |scope| {
-        let command = move || execute(arguments, out, err, &Stop::new());
+        let command = move || execute(arguments, Output::new(out, err), &Stop::new());
         match on_deep_stack().spawn_scoped(scope, command) {
             Ok(command) => command.join().unwrap_or(Kind::Bug.exit_code()),
             Err(_) => Kind::Unavailable.exit_code(),
@@ -196,34 +231,40 @@ fn on_deep_stack() -> thread::Builder {
     thread::Builder::new().name("command".to_owned()).stack_size(COMMAND_STACK_BYTES)
 }
 
-fn execute(
-    arguments: Vec<OsString>,
-    out: &mut (dyn Write + Send),
-    err: &mut (dyn Write + Send),
-    stop: &Stop,
-) -> u8 {
-    let result = match Command::try_parse_from(arguments) {
-        Ok(command) => start(command, Output::new(out, err), stop),
+/// The command line, with all that its help says.
+fn program() -> clap::Command {
+    help::documented(Command::command())
+}
+
+fn execute(arguments: Vec<OsString>, mut output: Output<'_>, stop: &Stop) -> u8 {
+    let typed = program().try_get_matches_from(arguments);
+    let result = match typed.and_then(|typed| Command::from_arg_matches(&typed)) {
+        Ok(command) => start(command, output.again(), stop),
         Err(usage) if usage.use_stderr() => {
-            drop(write!(err, "{}", shown_lines(&usage.to_string())));
+            output.say(usage.to_string().trim_end_matches('\n'));
             return u8::try_from(usage.exit_code()).unwrap_or(2);
         }
         // Help and version were asked for.
-        Err(usage) => Output::new(out, err).data(usage.to_string().trim_end()),
+        Err(usage) => output.data(usage.to_string().trim_end()),
     };
     match result {
         Ok(()) => 0,
         // Whoever closed the output has seen enough.
         Err(error) if output::is_closed(&error) => 0,
-        Err(error) => fail(error, err),
+        Err(error) => fail(error, &mut output),
     }
 }
 
 /// Says what went wrong and gives the exit code for it.
-fn fail(error: Error, err: &mut (dyn Write + Send)) -> u8 {
+fn fail(error: Error, output: &mut Output<'_>) -> u8 {
     let error = panics::explained(error);
-    drop(writeln!(err, "{}", error.render()));
+    output.fail(&error);
     error.kind().exit_code()
+}
+
+/// The same where there is no command, or none that could still say it.
+fn fail_without_command(error: Error) -> u8 {
+    fail(error, &mut Output::new(&mut io::stdout(), &mut io::stderr()))
 }
 
 fn start(command: Command, output: Output<'_>, stop: &Stop) -> Result<()> {
@@ -232,8 +273,10 @@ fn start(command: Command, output: Output<'_>, stop: &Stop) -> Result<()> {
         .thread_stack_size(WORKER_STACK_BYTES)
         .build()
         .map_err(|e| Error::new(Kind::Unavailable, "cannot start threads").because(e))?;
-    let context = Context { place: command.place, stop: stop.clone(), output };
-    let work = AssertUnwindSafe(|| runtime.block_on(act(command.verb, context, stop)));
+    let Command { verb, place, quiet, verbose } = command;
+    let output = output.quiet(quiet);
+    let context = Context { place, stop: stop.clone(), output, is_verbose: verbose };
+    let work = AssertUnwindSafe(|| runtime.block_on(act(verb, context, stop)));
     let ended = catch_unwind(work);
     // Readers that wait for a disk must not keep a stopped program alive.
     runtime.shutdown_background();
@@ -251,5 +294,7 @@ async fn act(verb: Verb, context: Context<'_>, stop: &Stop) -> Result<()> {
         Verb::Tables(verb) => stop.or_stopped(tables::run(context, verb)).await,
         Verb::Init(arguments) => init::run(context, &arguments),
         Verb::Generate(arguments) => generate::run(context, &arguments).await,
+        Verb::Completions(arguments) => completions::run(context, &arguments, program()),
+        Verb::Man(page) => completions::man(context, &page, program()),
     }
 }

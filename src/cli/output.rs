@@ -3,23 +3,23 @@
 //! What is printed for programs is exact. What is printed for people shows characters that a terminal
 //! would act on escaped.
 
-use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use arrow::error::ArrowError;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
-use arrow::util::pretty::pretty_format_batches;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::json::writer::{JsonArray, LineDelimited};
 use clap::ValueEnum;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use crate::error::{Error, Kind, Result, shown, shown_lines};
+use crate::error::{Error, Kind, Result, shown_lines};
+
+use super::display::{self, Cells, Look, Screen};
+use super::flat::flat;
 
 /// How listings are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -39,12 +39,28 @@ pub(super) enum RowFormat {
     /// For people
     #[default]
     Table,
-    /// An array of objects
+    /// An array of objects, on one line
     Json,
-    /// With a header line
+    /// An object on each line
+    Ndjson,
+    /// With a header line; nested values as JSON
     Csv,
+    /// A table of Markdown
+    Markdown,
     /// A Parquet file
     Parquet,
+}
+
+impl RowFormat {
+    /// The format as it is written on the command line.
+    pub(super) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |name| name.get_name().to_owned())
+    }
+
+    /// The names of all formats.
+    pub(super) fn names() -> Vec<String> {
+        Self::value_variants().iter().map(|format| format.name()).collect()
+    }
 }
 
 impl From<ListFormat> for RowFormat {
@@ -61,11 +77,52 @@ impl From<ListFormat> for RowFormat {
 pub(super) struct Output<'a> {
     out: Data<'a>,
     err: &'a mut (dyn Write + Send),
+    /// Whether data goes to the standard output of the process.
+    is_standard: bool,
+    is_quiet: bool,
 }
 
 impl<'a> Output<'a> {
     pub(super) fn new(out: &'a mut (dyn Write + Send), err: &'a mut (dyn Write + Send)) -> Self {
-        Self { out: Data { to: out, failure: Failure::default() }, err }
+        let out = Data { to: out, failure: Failure::default() };
+        Self { out, err, is_standard: false, is_quiet: false }
+    }
+
+    /// The same, where `out` is the standard output of the process.
+    pub(super) fn standard(self) -> Self {
+        Self { is_standard: true, ..self }
+    }
+
+    /// The same without notes, if `is_quiet`.
+    pub(super) fn quiet(self, is_quiet: bool) -> Self {
+        Self { is_quiet, ..self }
+    }
+
+    /// The same for somebody else for a while.
+    pub(super) fn again(&mut self) -> Output<'_> {
+        let out = Data { to: &mut *self.out.to, failure: self.out.failure.clone() };
+        let (is_standard, is_quiet) = (self.is_standard, self.is_quiet);
+        Output { out, err: &mut *self.err, is_standard, is_quiet }
+    }
+
+    /// The same with another place for data.
+    pub(super) fn elsewhere<'b>(&'b mut self, out: &'b mut (dyn Write + Send)) -> Output<'b> {
+        Output::new(out, &mut *self.err).quiet(self.is_quiet)
+    }
+
+    /// The terminal that data goes to, if it goes to one.
+    pub(super) fn screen(&self) -> Option<Screen> {
+        if self.is_standard { Screen::of_output() } else { None }
+    }
+
+    /// Whether nobody wants notes.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.is_quiet
+    }
+
+    /// Whether somebody may be shown how far something has come.
+    pub(super) fn is_watched(&self) -> bool {
+        self.is_standard && !self.is_quiet
     }
 
     /// Prints lines of data for programs, as they are.
@@ -78,17 +135,34 @@ impl<'a> Output<'a> {
         self.data(&shown_lines(lines))
     }
 
-    /// Prints a line about what is going on. Whoever does not listen to these keeps nothing from
-    /// being done.
+    /// Prints a line about what is going on, unless nobody wants any.
     pub(super) fn note(&mut self, line: &str) {
+        if !self.is_quiet {
+            self.say(line);
+        }
+    }
+
+    /// Prints a line that was asked for and is no data. Whoever does not listen to these keeps nothing
+    /// from being done.
+    pub(super) fn say(&mut self, line: &str) {
         drop(writeln!(self.err, "{}", shown_lines(line)));
     }
 
-    /// A printer of rows.
-    pub(super) fn rows(&mut self, format: RowFormat, schema: &SchemaRef) -> Result<RowPrinter<'_>> {
+    /// Says what went wrong.
+    pub(super) fn fail(&mut self, error: &Error) {
+        drop(writeln!(self.err, "{}", error.render()));
+    }
+
+    /// A printer of rows; how they look matters to formats for people.
+    pub(super) fn rows(
+        &mut self,
+        format: RowFormat,
+        schema: &SchemaRef,
+        look: Look,
+    ) -> Result<RowPrinter<'_>> {
         let failure = self.out.failure.clone();
         let out = Data { to: &mut *self.out.to, failure: failure.clone() };
-        let writer = RowWriter::new(out, format, schema).map_err(|e| failure.explain(&*e))?;
+        let writer = RowWriter::new(out, format, schema, look).map_err(|e| failure.explain(&*e))?;
         Ok(RowPrinter { writer, failure })
     }
 }
@@ -175,15 +249,24 @@ impl RowPrinter<'_> {
         self.writer.write(batch).map_err(|e| self.failure.explain(&*e))
     }
 
+    /// Says that there are more rows than were printed.
+    pub(super) fn leave_rest(&mut self) {
+        if let RowWriter::Table { look, .. } = &mut self.writer {
+            look.is_cut = true;
+        }
+    }
+
     pub(super) fn finish(self) -> Result<()> {
         self.writer.finish().map_err(|e| self.failure.explain(&*e))
     }
 }
 
 enum RowWriter<'a> {
-    Table { out: Data<'a>, batches: Vec<RecordBatch> },
+    Table { out: Data<'a>, cells: Cells, look: Look },
+    Markdown { out: Data<'a>, cells: Cells },
     Csv(Box<arrow::csv::Writer<Data<'a>>>, RecordBatch),
-    Json(Box<arrow::json::Writer<Data<'a>, arrow::json::writer::JsonArray>>),
+    Json(Box<arrow::json::Writer<Data<'a>, JsonArray>>),
+    Ndjson(Box<arrow::json::Writer<Data<'a>, LineDelimited>>),
     Parquet(Box<ArrowWriter<Data<'a>>>),
 }
 
@@ -191,19 +274,17 @@ enum RowWriter<'a> {
 type Written<T> = std::result::Result<T, Box<dyn StdError + Send + Sync>>;
 
 impl<'a> RowWriter<'a> {
-    fn new(out: Data<'a>, format: RowFormat, schema: &SchemaRef) -> Written<Self> {
-        let empty = RecordBatch::new_empty(Arc::clone(schema));
+    fn new(out: Data<'a>, format: RowFormat, schema: &SchemaRef, look: Look) -> Written<Self> {
+        let json = || arrow::json::WriterBuilder::new().with_explicit_nulls(true);
         Ok(match format {
-            RowFormat::Table => Self::Table { out, batches: vec![readable(&empty)?] },
+            RowFormat::Table => Self::Table { out, cells: Cells::new(schema), look },
+            RowFormat::Markdown => Self::Markdown { out, cells: Cells::new(schema) },
             RowFormat::Csv => Self::Csv(
                 Box::new(arrow::csv::WriterBuilder::new().with_header(true).build(out)),
-                empty,
+                flat(&RecordBatch::new_empty(Arc::clone(schema)))?,
             ),
-            RowFormat::Json => Self::Json(Box::new(
-                arrow::json::WriterBuilder::new()
-                    .with_explicit_nulls(true)
-                    .build::<_, arrow::json::writer::JsonArray>(out),
-            )),
+            RowFormat::Json => Self::Json(Box::new(json().build::<_, JsonArray>(out))),
+            RowFormat::Ndjson => Self::Ndjson(Box::new(json().build::<_, LineDelimited>(out))),
             RowFormat::Parquet => {
                 let properties = WriterProperties::builder()
                     .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -216,9 +297,10 @@ impl<'a> RowWriter<'a> {
 
     fn write(&mut self, batch: &RecordBatch) -> Written<()> {
         match self {
-            Self::Table { batches, .. } => batches.push(readable(batch)?),
-            Self::Csv(writer, _) => writer.write(batch)?,
+            Self::Table { cells, .. } | Self::Markdown { cells, .. } => cells.add(batch)?,
+            Self::Csv(writer, _) => writer.write(&flat(batch)?)?,
             Self::Json(writer) => writer.write(batch)?,
+            Self::Ndjson(writer) => writer.write(batch)?,
             Self::Parquet(writer) => writer.write(batch)?,
         }
         Ok(())
@@ -226,8 +308,17 @@ impl<'a> RowWriter<'a> {
 
     fn finish(self) -> Written<()> {
         match self {
-            Self::Table { mut out, batches } => {
-                writeln!(out, "{}", pretty_format_batches(&batches)?)?;
+            Self::Table { mut out, cells, look } => {
+                let text = display::rows(&cells, &look);
+                let is_long = |screen: Screen| text.lines().count() >= screen.lines;
+                let is_paged = look.is_paged && look.screen.is_some_and(is_long);
+                if !is_paged || !display::page(&text) {
+                    out.write_all(text.as_bytes())?;
+                    out.flush()?;
+                }
+            }
+            Self::Markdown { mut out, cells } => {
+                out.write_all(display::markdown(&cells).as_bytes())?;
                 out.flush()?;
             }
             Self::Csv(mut writer, empty) => {
@@ -241,6 +332,10 @@ impl<'a> RowWriter<'a> {
                 writeln!(out)?;
                 out.flush()?;
             }
+            Self::Ndjson(mut writer) => {
+                writer.finish()?;
+                writer.into_inner().flush()?;
+            }
             Self::Parquet(mut writer) => {
                 writer.finish()?;
                 writer.inner_mut().flush()?;
@@ -250,30 +345,10 @@ impl<'a> RowWriter<'a> {
     }
 }
 
-/// The rows as texts for people, each value on one line. Only a plan, as EXPLAIN gives it, is laid out
-/// in lines that are worth keeping.
-fn readable(batch: &RecordBatch) -> std::result::Result<RecordBatch, ArrowError> {
-    let options = FormatOptions::default().with_display_error(true).with_null("");
-    let schema = batch.schema();
-    if schema.fields().is_empty() {
-        return Ok(batch.clone());
-    }
-    let is_plan = schema.fields().iter().map(|field| field.name()).eq(["plan_type", "plan"]);
-    let escape: fn(&str) -> Cow<'_, str> = if is_plan { shown_lines } else { shown };
-    let mut fields = Vec::new();
-    let mut columns: Vec<ArrayRef> = Vec::new();
-    for (field, column) in schema.fields().iter().zip(batch.columns()) {
-        let formatter = ArrayFormatter::try_new(column.as_ref(), &options)?;
-        let cells = (0..column.len())
-            .map(|row| Some(escape(&formatter.value(row).to_string()).into_owned()));
-        columns.push(Arc::new(cells.collect::<StringArray>()));
-        fields.push(Field::new(shown(field.name()), DataType::Utf8, true));
-    }
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
-}
-
 #[cfg(test)]
 mod tests {
+    use arrow::array::{ArrayRef, StringArray};
+
     use super::*;
 
     /// An output that takes `room` bytes and then fails.
@@ -300,14 +375,14 @@ mod tests {
             .map_err(|e| Error::new(Kind::Bug, "no batch").because(e))?;
         let (mut out, mut err) = (Full { room, kind }, io::sink());
         let mut output = Output::new(&mut out, &mut err);
-        let mut printer = output.rows(format, &batch.schema())?;
+        let mut printer = output.rows(format, &batch.schema(), Look::default())?;
         printer.print(&batch)?;
         printer.finish()
     }
 
     #[test]
     fn a_full_and_a_closed_output_are_told_apart_in_every_format() {
-        for format in [RowFormat::Table, RowFormat::Json, RowFormat::Csv, RowFormat::Parquet] {
+        for format in RowFormat::value_variants().iter().copied() {
             for room in [0, 3] {
                 let full = printed(format, room, io::ErrorKind::StorageFull).unwrap_err();
                 assert_eq!(full.kind(), Kind::Unavailable, "{format:?}: {}", full.render());

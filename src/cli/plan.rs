@@ -8,12 +8,10 @@ use crate::pipeline::{ModelPlan, PipelinePlan, SourcePlan};
 
 use super::Context;
 use super::arguments::{Format, What};
-use super::text::{aligned, grouped};
+use super::display::cut;
+use super::text::{aligned, counted, grouped};
 
-/// Says what a run would do: what is new upstream, what would be built and how, what would be built
-/// anew and why. Nothing is written.
-///
-/// Example: clickwatch plan --select silver.sessions+
+/// What to plan, and how to print it.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -36,14 +34,37 @@ pub(super) async fn show(mut context: Context<'_>, what: What, format: Format) -
             .map_err(|e| Error::new(Kind::Bug, "cannot write down the plan").because(e))?;
         return context.output.data(&text);
     }
+    let screen = context.output.screen().filter(|_| !context.is_verbose);
     for plan in &plans {
-        let mut lines = vec![["table", "how", "files", "rows", "bytes", "why"].map(str::to_owned)];
-        lines.extend(plan.sources.iter().map(source_line));
-        lines.extend(plan.models.iter().map(model_line));
-        context.output.text(&aligned(&lines, &[0, 1, 5]))?;
+        for line in tables_text(plan, context.is_verbose).lines() {
+            let line = match screen {
+                Some(screen) => cut(line, screen.columns, screen.is_unicode),
+                None => line.into(),
+            };
+            context.output.text(&line)?;
+        }
         context.output.text(&summary(plan))?;
     }
     Ok(())
+}
+
+/// The lines of the tables that a run would change, or of all; the others are only counted.
+fn tables_text(plan: &PipelinePlan, shows_all: bool) -> String {
+    let is_shown_source = |source: &&SourcePlan| shows_all || source.batch.is_some();
+    let is_shown_model = |model: &&ModelPlan| shows_all || model.strategy != "none";
+    let mut lines = vec![["table", "how", "files", "rows", "bytes", "why"].map(str::to_owned)];
+    lines.extend(plan.sources.iter().filter(is_shown_source).map(source_line));
+    lines.extend(plan.models.iter().filter(is_shown_model).map(model_line));
+    let shown = lines.len() - 1;
+    let unchanged = plan.sources.len() + plan.models.len() - shown;
+    let mut texts = Vec::new();
+    if shown > 0 {
+        texts.push(aligned(&lines, &[0, 1, 5]));
+    }
+    if unchanged > 0 {
+        texts.push(format!("{} unchanged", counted(unchanged as u64, "table")));
+    }
+    texts.join("\n")
 }
 
 fn source_line(source: &SourcePlan) -> [String; 6] {

@@ -7,12 +7,10 @@ use crate::error::{Error, Kind, Result};
 use crate::pipeline::{Deliveries, PipelineReport, Report, SourceReport, Status, TableReport};
 
 use super::arguments::{Format, What};
-use super::text::{aligned, duration, grouped};
+use super::text::{aligned_within, counted, duration, grouped};
 use super::{Context, plan};
 
-/// Lands what is new in the sources, brings every model up to date, and reports what was done.
-///
-/// Example: clickwatch run web_traffic --source web_sessions=/data/landing
+/// What to run, and how to report it.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -44,25 +42,40 @@ pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Resul
     failed.map_or(Ok(()), Err)
 }
 
+/// What the columns of a report are called.
+const HEAD: [&str; 11] = [
+    "table", "how", "rows in", "landed", "replaced", "rejected", "rows", "version", "read",
+    "written", "time",
+];
+/// Those that can be spared where there is no room for all: read, written, version, replaced.
+const EXPENDABLE: [usize; 4] = [8, 9, 7, 4];
+
+/// The lines of the tables: of those that changed, or of all; the others are only counted.
+fn tables_text(pipeline: &PipelineReport, room: Option<usize>, shows_all: bool) -> String {
+    let is_shown_source = |source: &&SourceReport| shows_all || source.committed;
+    let is_shown_table = |table: &&TableReport| shows_all || table.strategy != "none";
+    let mut lines = vec![HEAD.map(str::to_owned)];
+    lines.extend(pipeline.sources.iter().filter(is_shown_source).map(source_line));
+    lines.extend(pipeline.tables.iter().filter(is_shown_table).map(table_line));
+    let shown = lines.len() - 1;
+    let unchanged = pipeline.sources.len() + pipeline.tables.len() - shown;
+    let room = room.filter(|_| !shows_all);
+    let mut texts = Vec::new();
+    if shown > 0 {
+        texts.push(aligned_within(&lines, &[0, 1], room, &EXPENDABLE));
+    }
+    if unchanged > 0 {
+        texts.push(format!("{} unchanged", counted(unchanged as u64, "table")));
+    }
+    texts.join("\n")
+}
+
 fn print(context: &mut Context<'_>, report: &Report) -> Result<()> {
+    let room = context.output.screen().map(|screen| screen.columns);
     for pipeline in &report.pipelines {
-        let mut lines = vec![[
-            "table".into(),
-            "how".into(),
-            "rows in".into(),
-            "landed".into(),
-            "replaced".into(),
-            "rejected".into(),
-            "rows".into(),
-            "version".into(),
-            "read".into(),
-            "written".into(),
-            "time".into(),
-        ]];
-        lines.extend(pipeline.sources.iter().map(source_line));
-        lines.extend(pipeline.tables.iter().map(table_line));
-        if lines.len() > 1 {
-            context.output.text(&aligned(&lines, &[0, 1]))?;
+        let tables = tables_text(pipeline, room, context.is_verbose);
+        if !tables.is_empty() {
+            context.output.text(&tables)?;
         }
         for source in &pipeline.sources {
             let deliveries = Some(source.deliveries).filter(Deliveries::has_more_than_new);
@@ -97,11 +110,6 @@ fn print(context: &mut Context<'_>, report: &Report) -> Result<()> {
         context.output.text(&summary(pipeline, &report.lake))?;
     }
     Ok(())
-}
-
-/// `1 piece`, `2 pieces`.
-fn counted(count: u64, noun: &str) -> String {
-    format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 fn summary(pipeline: &PipelineReport, lake: &str) -> String {

@@ -1,37 +1,24 @@
 //! `clickwatch sql`
 
-use std::collections::HashMap;
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Instant;
 
-use chrono::{DateTime, NaiveDate, NaiveTime};
 use clap::Args;
-use futures::TryStreamExt as _;
 
-use crate::engine::{Engine, LakeCatalog, Session, engine_error, statements};
+use crate::engine::{LakeCatalog, statements};
 use crate::error::{Error, Kind, Result};
-use crate::lake::{At, Lake};
-use crate::name::TableName;
-use crate::ops::Epoch;
-use crate::runtime::Timestamp;
 
-use super::Context;
-use super::output::{Output, RowFormat};
+use super::answer::{Manner, answer};
+use super::display::Expanded;
+use super::output::RowFormat;
+use super::states::States;
+use super::{Context, shell};
 
-/// Asks the tables of the lake in SQL; it reads and never writes.
-///
-/// Tables are called layer.table, as in silver.sessions; the layer gold may be left out. Several
-/// queries are parted by semicolons and answered in their order.
-///
-/// Examples:
-///   clickwatch sql "SELECT * FROM gold.return_visitors ORDER BY session_date"
-///   clickwatch sql --at-version silver.sessions=3 "SELECT count(*) FROM silver.sessions"
+/// What is asked, and how it is answered.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
-    /// The query; read from standard input when there is neither this nor --file
+    /// The query; without this and --file it is read from standard input, and on a terminal a shell
+    /// starts
     #[arg(allow_hyphen_values = true)]
     query: Option<String>,
     /// Read the query from a file
@@ -46,65 +33,43 @@ pub(super) struct Arguments {
     /// Say how long each query took
     #[arg(long)]
     timing: bool,
-    /// Read Bronze, Silver and Gold as an earlier run left them; without it, as the latest did
-    #[arg(long, value_name = "N", conflicts_with = "latest")]
-    epoch: Option<u64>,
-    /// Read the newest version of every table, published or not
-    #[arg(long)]
-    latest: bool,
-    /// Read a table as it was in a version
-    #[arg(long = "at-version", value_name = "TABLE=VERSION", value_parser = parse_version)]
-    at_version: Vec<(TableName, At)>,
-    /// Read a table as it was at a time, as 2026-11-20 or 2026-11-20T12:00:00Z
-    #[arg(long = "at", value_name = "TABLE=TIME", value_parser = parse_time)]
-    at: Vec<(TableName, At)>,
+    #[command(flatten)]
+    states: States,
 }
 
 impl Arguments {
-    /// Which state of each table is read: what was chosen, and otherwise that of an epoch.
-    async fn states(&self, engine: &Engine, lake: &Lake) -> Result<HashMap<TableName, At>> {
-        let mut at = HashMap::new();
-        if !self.latest {
-            let epoch = Epoch::read(engine, lake, self.epoch).await?;
-            at.extend(
-                epoch.tables.into_iter().map(|(table, one)| (table, At::Version(one.version))),
-            );
+    fn manner(&self) -> Manner {
+        Manner {
+            format: self.format,
+            rows: self.rows,
+            expanded: Expanded::Off,
+            is_paged: true,
+            timing: self.timing,
         }
-        at.extend(self.chosen());
-        Ok(at)
     }
 
-    fn chosen(&self) -> impl Iterator<Item = (TableName, At)> {
-        self.at_version.iter().chain(&self.at).cloned()
+    /// Whether somebody sits at a terminal who has asked nothing yet.
+    fn is_for_shell(&self, context: &Context<'_>) -> bool {
+        let is_asked = self.query.is_some() || self.file.is_some();
+        !is_asked && context.output.screen().is_some() && std::io::stdin().is_terminal()
     }
-}
-
-fn parse_version(text: &str) -> Result<(TableName, At), String> {
-    let (table, version) = text.split_once('=').ok_or("write TABLE=VERSION")?;
-    let version = version.parse().map_err(|_| format!("`{version}` is no version number"))?;
-    Ok((table.parse()?, At::Version(version)))
-}
-
-fn parse_time(text: &str) -> Result<(TableName, At), String> {
-    let (table, time) = text.split_once('=').ok_or("write TABLE=TIME")?;
-    let instant = DateTime::parse_from_rfc3339(time)
-        .map(|instant| instant.to_utc())
-        .or_else(|_| time.parse::<NaiveDate>().map(|day| day.and_time(NaiveTime::MIN).and_utc()))
-        .map_err(|_| format!("`{time}` is no time: write for instance 2026-11-20T12:00:00Z"))?;
-    Ok((table.parse()?, At::Time(instant as Timestamp)))
 }
 
 pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Result<()> {
+    if arguments.is_for_shell(&context) {
+        let manner = arguments.manner();
+        return shell::run(context, arguments.states, manner).await;
+    }
     let queries = queries(&arguments, &script(&arguments).await?)?;
     let lake = context.lake()?;
     let engine = context.engine(&context.channels()?)?;
-    let at = arguments.states(&engine, &lake).await?;
+    let (_, at) = arguments.states.read(&engine, &lake).await?;
     let session = engine.session(LakeCatalog::open(&lake, at).await?);
     let mut named = Vec::new();
     for query in &queries {
         named.extend(session.tables_of(query)?);
     }
-    if let Some((table, _)) = arguments.chosen().find(|(table, _)| !named.contains(table)) {
+    if let Some((table, _)) = arguments.states.chosen().find(|(table, _)| !named.contains(table)) {
         return Err(Error::new(
             Kind::Invalid,
             "the query does not read the table whose state was chosen",
@@ -112,49 +77,11 @@ pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Resul
         .at("table", table));
     }
     for (number, query) in queries.iter().enumerate() {
-        if number > 0 && matches!(arguments.format, RowFormat::Table | RowFormat::Csv) {
+        // Each answer in JSON is a line by itself.
+        if number > 0 && arguments.format != RowFormat::Json {
             context.output.data("")?;
         }
-        let started = Instant::now();
-        answer(&session, query, &arguments, &mut context.output).await?;
-        if arguments.timing {
-            let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
-            context.output.note(&format!("Time: {milliseconds:.3} ms"));
-        }
-    }
-    Ok(())
-}
-
-/// Prints the rows of one query.
-async fn answer(
-    session: &Session,
-    query: &str,
-    arguments: &Arguments,
-    output: &mut Output<'_>,
-) -> Result<()> {
-    let plan = session.plan(query).await?;
-    let physical = session.physical(&plan).await?;
-    let mut rows = session.execute_all(Arc::clone(&physical))?;
-    let mut left = if arguments.format == RowFormat::Table { arguments.rows } else { usize::MAX };
-    let mut printer = output.rows(arguments.format, &physical.schema())?;
-    let mut cut = false;
-    while let Some(batch) =
-        rows.try_next().await.map_err(|e| engine_error("cannot answer the query", e))?
-    {
-        cut = batch.num_rows() > left;
-        printer.print(&batch.slice(0, batch.num_rows().min(left)))?;
-        left = left.saturating_sub(batch.num_rows());
-        if cut {
-            break;
-        }
-    }
-    printer.finish()?;
-    if cut {
-        let note = format!(
-            "only the first {} rows are shown: see --rows, or --format csv for all",
-            arguments.rows
-        );
-        output.note(&note);
+        answer(&session, query, arguments.manner(), &mut context.output).await?;
     }
     Ok(())
 }

@@ -2,9 +2,23 @@
 
 use crate::error::shown;
 
+/// What is between two columns.
+const GAP: usize = 2;
+
 /// Lines in columns: those of `left` to the left, numbers to the right. A cell stays on its line,
 /// whatever is in it.
 pub(super) fn aligned<const N: usize>(lines: &[[String; N]], left: &[usize]) -> String {
+    aligned_within(lines, left, None, &[])
+}
+
+/// The same in lines of at most `room` characters, if that can be had without the columns
+/// `expendable`, of which the first goes first. Which are missing is said below.
+pub(super) fn aligned_within<const N: usize>(
+    lines: &[[String; N]],
+    left: &[usize],
+    room: Option<usize>,
+    expendable: &[usize],
+) -> String {
     let lines: Vec<[String; N]> =
         lines.iter().map(|line| line.each_ref().map(|cell| shown(cell).into_owned())).collect();
     let mut widths = [0; N];
@@ -13,15 +27,39 @@ pub(super) fn aligned<const N: usize>(lines: &[[String; N]], left: &[usize]) -> 
             *width = (*width).max(cell.chars().count());
         }
     }
+    let hidden = hidden(&widths, room, expendable);
     let text = |line: &[String; N]| {
         let cells = line.iter().zip(widths).enumerate();
+        let cells = cells.filter(|(column, _)| !hidden.contains(column));
         let cells = cells.map(|(column, (cell, width))| match left.contains(&column) {
             true => format!("{cell:width$}"),
             false => format!("{cell:>width$}"),
         });
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        cells.collect::<Vec<_>>().join(&" ".repeat(GAP)).trim_end().to_owned()
     };
-    lines.iter().map(text).collect::<Vec<_>>().join("\n")
+    let mut texts: Vec<String> = lines.iter().map(text).collect();
+    if let (Some(head), false) = (lines.first(), hidden.is_empty()) {
+        let names = head.iter().enumerate().filter(|(column, _)| hidden.contains(column));
+        let names: Vec<_> = names.map(|(_, name)| name.as_str()).collect();
+        texts.push(format!("(-v also shows: {})", names.join(", ")));
+    }
+    texts.join("\n")
+}
+
+/// The first of `expendable` without which columns of these widths fit.
+fn hidden<'a>(widths: &[usize], room: Option<usize>, expendable: &'a [usize]) -> &'a [usize] {
+    let room = room.unwrap_or(usize::MAX);
+    let taken = |hidden: &[usize]| {
+        let shown = widths.iter().enumerate().filter(|(column, _)| !hidden.contains(column));
+        shown.map(|(_, width)| width + GAP).sum::<usize>().saturating_sub(GAP)
+    };
+    let mut candidates = (0..=expendable.len()).filter_map(|count| expendable.get(..count));
+    candidates.find(|hidden| taken(hidden) <= room).unwrap_or(expendable)
+}
+
+/// `1 piece`, `2 pieces`.
+pub(super) fn counted(count: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 /// A number with a comma after every three digits.
@@ -54,6 +92,17 @@ mod tests {
         let line = |a: &str, b: &str| [a.to_owned(), b.to_owned()];
         let text = aligned(&[line("a\nb", "1"), line("c", "22"), line("\u{1b}[0m", "3")], &[0]);
         assert_eq!(text, "a\\nb        1\nc          22\n\\u{1b}[0m   3");
+    }
+
+    #[test]
+    fn columns_that_can_be_spared_go_when_there_is_no_room_and_are_named() {
+        let line = |cells: [&str; 4]| cells.map(str::to_owned);
+        let lines = [line(["table", "how", "read", "rows"]), line(["silver.a", "full", "9", "12"])];
+        let within = |room| aligned_within(&lines, &[0, 1], Some(room), &[2, 1]);
+        assert_eq!(within(26), "table     how   read  rows\nsilver.a  full     9    12");
+        assert_eq!(within(25), "table     how   rows\nsilver.a  full    12\n(-v also shows: read)");
+        assert!(within(1).ends_with("(-v also shows: how, read)"), "{}", within(1));
+        assert_eq!(aligned(&lines, &[0, 1]), within(26));
     }
 
     #[test]

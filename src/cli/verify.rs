@@ -14,10 +14,7 @@ use super::text::{aligned, grouped};
 /// How many parts a difference in many is shown for.
 const SHOWN: usize = 10;
 
-/// Computes tables anew from the states that they were built from, and compares: rows and sums of
-/// checksums, part by part. Says where they differ, and ends with code 4 if they do.
-///
-/// Example: clickwatch verify --sample 3
+/// What to compare, and how to print what was found.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The tables, as `run --select` takes them; all when none is named

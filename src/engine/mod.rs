@@ -31,7 +31,7 @@ pub use keys::Keys;
 pub use newest::{LINEAGE, Newest, newest_only};
 pub use row_hash::share_of_rows;
 pub use session::{Engine, Session};
-pub use statements::statements;
+pub use statements::{Piece, is_finished, pieces, statements};
 pub use touched::{Moved, changed_rows, moved_keys};
 
 pub use failure::is_out_of_memory;

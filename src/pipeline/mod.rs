@@ -32,7 +32,7 @@ mod view;
 
 pub use maintain::Compacted;
 pub use options::{Options, Refresh};
-pub use progress::{Progress, Step};
+pub use progress::{Progress, Step, Underway};
 pub use report::{
     Deliveries, ExpectationReport, PipelineReport, Report, SourceReport, Status, TableReport,
 };

@@ -28,7 +28,7 @@ fn sql_prints_every_format() {
         "session_date,visitors,odd,nothing\n2025-07-01,4,false,\n"
     );
     let table = bench.command(&["sql", sql]).ok();
-    assert!(table.contains("| 2025-07-01   | 4        | false |"), "{table}");
+    assert!(table.contains("| 2025-07-01   |        4 | false | NULL    |"), "{table}");
     let none = "SELECT session_date FROM return_visitors WHERE false";
     assert_eq!(bench.command(&["sql", "--format", "csv", none]).ok(), "session_date\n");
     assert_eq!(bench.command(&["sql", "--format", "json", none]).ok(), "[]\n");
@@ -39,7 +39,8 @@ fn a_table_for_people_is_cut_and_says_so() {
     let bench = filled();
     let ended = bench.command(&["sql", "--rows", "3", "SELECT session_id FROM silver.sessions"]);
     assert!(ended.err.contains("only the first 3 rows"), "{}", ended.err);
-    assert_eq!(ended.out.lines().count(), 3 + 4);
+    assert_eq!(ended.out.lines().count(), 3 + 4 + 1);
+    assert!(ended.out.ends_with("(the first 3 rows)\n"), "{}", ended.out);
 }
 
 #[test]

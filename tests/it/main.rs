@@ -9,6 +9,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod addresses;
 mod agents;
 mod bots;
+mod answers;
 mod broken_records;
 mod chains;
 mod channels;
@@ -46,6 +47,8 @@ mod parts;
 mod refused;
 mod rules;
 mod runs;
+#[cfg(target_os = "linux")]
+mod shell;
 mod shown;
 #[cfg(target_os = "linux")]
 mod signals;

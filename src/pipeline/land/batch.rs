@@ -47,7 +47,7 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     let threads = context.engine.cores();
     let (inputs, memory) = (batch.files.clone(), context.memory.for_ingest());
     let feed = feed(inputs, &source.columns, threads, memory, &context.stop);
-    context.progress.begin(Step::Ingest {
+    let reading = context.progress.begin(Step::Ingest {
         table: source.table.clone(),
         total_bytes,
         read_bytes: feed.bytes_read(),
@@ -56,6 +56,8 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     let mut quarantine =
         Quarantine::open(&context.lake, &context.engine, &source.table, context.stamp())?;
     let landed = decode_all(context, source, lineage, &feed, &mut quarantine).await?;
+    drop(reading);
+    let _committing = context.progress.begin(Step::Commit { table: source.table.clone() });
     let rejected = quarantine.rejected();
     commit_rejected(context, quarantine, &batch).await?;
     let read = feed.files().into_iter().map(|file| landed.content_of(file, batch.number));

@@ -90,7 +90,8 @@ impl Runner {
                 continue;
             }
             for model in run.models() {
-                self.progress.begin(Step::Verify { table: model.table.clone() });
+                let table = model.table.clone();
+                let _comparing = self.progress.begin(Step::Verify { table });
                 let verified = verify_model(&run.context.run, &run.context.checked, model, asked);
                 verifications.push(match self.stop.or_stopped(verified).await {
                     Ok(verification) => verification,
@@ -125,7 +126,9 @@ impl Runner {
 
     /// The runs that `options` asks for.
     async fn runs(&self, project: &Project, options: &Options) -> Result<Vec<PipelineRun>> {
+        let checking = self.progress.begin(Step::Check);
         let checked = Arc::new(check(&self.engine, project).await?);
+        drop(checking);
         let pipelines =
             with_sources(project.select(options.pipeline.as_deref())?, &options.sources)?;
         let selection = Selection::read(&options.select, &pipelines)?;
@@ -150,7 +153,7 @@ impl Runner {
         loop {
             let lost = report.error.as_ref().filter(|error| error.kind() == Kind::Conflict);
             let Some(lost) = lost.filter(|_| report.restarts < RESTARTS) else { break };
-            self.progress.begin(Step::StartOver { because: lost.to_string() });
+            drop(self.progress.begin(Step::StartOver { because: lost.to_string() }));
             tokio::time::sleep(runtime::random_pause(PAUSE)).await;
             run = run.renewed(Epoch::read(&self.engine, &self.lake, None).await?);
             let mut again = run.execute(&project.root).await;
@@ -158,10 +161,12 @@ impl Runner {
             report = again;
         }
         let started = Instant::now();
+        let recording = self.progress.begin(Step::Record);
         let recorded = match record(&run.context.run, &report).await {
             Ok(()) => tidy(&run.context.run).await,
             failed => failed,
         };
+        drop(recording);
         report.recording_milliseconds = milliseconds(started);
         // The error that ended the run matters more than one of writing it down.
         if report.error.is_none() {
