@@ -85,10 +85,11 @@ fn pieces(directory: &Path, count: u64, dirty: bool) -> Outcome<Vec<Piece>> {
         dirty,
     };
     generate(&options, directory)?;
-    let (columns, stop) = (source()?.columns, Stop::new());
+    let (source, stop) = (source()?, Stop::new());
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
-        let feed = feed(discover(directory, &stop)?.files, &columns, 1, usize::MAX, &stop);
+        let how = (&source.columns, &source.format);
+        let feed = feed(discover(directory, &stop)?.files, how, 1, usize::MAX, &stop);
         let mut pieces = Vec::new();
         while let Some(piece) = feed.next().await? {
             pieces.push(piece);

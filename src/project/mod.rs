@@ -6,6 +6,7 @@
 
 mod channels;
 mod ddl;
+mod format;
 mod graph;
 mod load;
 mod mistake;
@@ -26,6 +27,7 @@ use crate::name::{TableName, did_you_mean};
 
 pub use channels::{Channels, Claim, Site};
 pub use ddl::JSON;
+pub use format::{CsvOptions, Format, FormatKind, Header};
 pub use nesting::{Excess, check_nesting};
 pub use schedule::Schedule;
 
@@ -75,6 +77,8 @@ pub struct Source {
     pub columns: SchemaRef,
     /// The file or directory that holds the records; relative to the project.
     pub path: PathBuf,
+    /// How the files are written.
+    pub format: Format,
     /// Which records keep their exact text.
     pub keep_raw: KeepRaw,
 }

@@ -11,7 +11,7 @@ use super::parameters::Parameters;
 use super::raw::{At, RawExpectation, RawModel, RawPipeline, RawSource};
 use super::{
     Channels, Expectation, KeepRaw, Mistake, Model, Outcome, Pipeline, Schedule, Source, Strategy,
-    ddl, graph, model, raw,
+    ddl, format, graph, model, raw,
 };
 
 /// What is right in the files of a project, and all that is wrong.
@@ -110,6 +110,10 @@ impl Resolver {
         }
         let choices = [("rescued", KeepRaw::Rescued), ("always", KeepRaw::Always)];
         let keep_raw = self.choice(file, raw.keep_raw.as_ref(), &choices).unwrap_or_default();
+        let format = match format::resolve(&raw.format) {
+            Ok(format) => Some(format),
+            Err(mistakes) => self.mistakes(file, mistakes),
+        };
         let ddl = self.file_of(file, &raw.name, &table)?;
         match ddl::read(table.name(), &ddl.text) {
             Ok(declaration) => Some(Source {
@@ -117,6 +121,7 @@ impl Resolver {
                 description: declaration.description,
                 columns: declaration.columns,
                 path: path?,
+                format: format?,
                 keep_raw,
                 table,
             }),

@@ -15,10 +15,12 @@ use crate::project::KeepRaw;
 use crate::runtime::Timestamp;
 
 use super::column::{StructColumn, finish_text, plain};
+use super::csv::CsvTable;
 use super::evidence::Evidence;
+use super::exact::Note;
 use super::parse::Parser;
 use super::walk::{Objects, Walk, Walker, add_sorted};
-use super::{Piece, Quarantined, Records, exact};
+use super::{Piece, Placed, Quarantined, Records, exact};
 
 /// Beyond this much JSON the rows so far should be taken: large batches make good row groups,
 /// endless ones make no progress.
@@ -48,6 +50,15 @@ pub struct Lineage {
     pub batch: i64,
     /// When it is landed.
     pub ingested_at: Timestamp,
+}
+
+/// A record on its way into a row.
+struct Found<'a> {
+    json: &'a [u8],
+    /// How it stands in its file, if not as `json`.
+    raw: Option<&'a str>,
+    /// What of it is not in `json`.
+    notes: Vec<Note>,
 }
 
 /// Turns pieces into rows of one Bronze table; each core has its own.
@@ -99,6 +110,7 @@ impl Decoder {
                     self.give_up(piece, broken.range.clone(), broken.is_uncut);
                 }
             }
+            Records::Rows { rows, table } => self.csv_rows(piece, rows, table),
             Records::Rejected { reason, length, is_uncut } => {
                 self.quarantined.push(Quarantined {
                     file: Arc::clone(&piece.file),
@@ -226,29 +238,80 @@ impl Decoder {
 
     /// Decodes one record; `false` when it is none.
     fn record(&mut self, piece: &Piece, range: Range<usize>) -> bool {
-        let text = piece.bytes.get(range.clone()).unwrap_or_default();
-        if let Some(parsed) = self.parser.parse(&self.row, text) {
+        let json = piece.bytes.get(range.clone()).unwrap_or_default();
+        let position = piece.start + range.start as u64;
+        self.append((&piece.file, position), Found { json, raw: None, notes: Vec::new() })
+    }
+
+    /// Decodes rows of CSV.
+    fn csv_rows(&mut self, piece: &Piece, rows: &[Placed], table: &CsvTable) {
+        for placed in rows {
+            let row = piece.bytes.get(placed.range.clone()).unwrap_or_default();
+            let place = (&piece.file, placed.position);
+            let outcome = match placed.broken {
+                Some(reason) => Err(reason.to_owned()),
+                None => self.csv_row(place, row, table),
+            };
+            if let Err(reason) = outcome {
+                let bytes = table.original(row);
+                self.quarantined.push(Quarantined {
+                    file: Arc::clone(&piece.file),
+                    position: placed.position,
+                    reason,
+                    length: bytes.len() as u64,
+                    bytes,
+                    is_uncut: false,
+                });
+            }
+        }
+    }
+
+    /// Decodes one row of CSV; the error says why it is none.
+    fn csv_row(
+        &mut self,
+        place: (&Arc<str>, u64),
+        row: &[u8],
+        table: &CsvTable,
+    ) -> Result<(), String> {
+        let (object, raw) = table.read(row)?;
+        let json = object.json.as_bytes();
+        let found = Found { json, raw: Some(&raw), notes: object.notes };
+        match self.append(place, found) {
+            true => Ok(()),
+            false => Err(exact::parse(json).err().unwrap_or_default()),
+        }
+    }
+
+    /// Adds one record as a row; `false` when it is none.
+    fn append(&mut self, (file, position): (&Arc<str>, u64), found: Found<'_>) -> bool {
+        let Found { json, raw, notes } = found;
+        let parsed = match notes.is_empty() {
+            true => self.parser.parse(&self.row, json),
+            false => None,
+        };
+        if let Some(parsed) = parsed {
             parsed.append(&mut self.row);
             self.rescued.append_null();
-            let raw = (self.keep_raw == KeepRaw::Always).then(|| std::str::from_utf8(text));
-            self.raw.append_option(raw.and_then(Result::ok).map(str::trim_ascii));
+            let text = || raw.or_else(|| std::str::from_utf8(json).ok().map(str::trim_ascii));
+            let kept = (self.keep_raw == KeepRaw::Always).then(text).flatten();
+            self.raw.append_option(kept);
         } else {
-            let Ok(record) = exact::parse(text) else { return false };
-            let rescued = exact::append(&mut self.row, &record);
+            let Ok(record) = exact::parse(json) else { return false };
+            let rescued = exact::append(&mut self.row, &record, notes);
             if rescued.is_none() && self.keep_raw == KeepRaw::Rescued {
                 self.raw.append_null();
             } else {
-                self.raw.append_value(record.text);
-                self.pending_bytes += record.text.len();
+                let text = raw.unwrap_or(record.text);
+                self.raw.append_value(text);
+                self.pending_bytes += text.len();
             }
             self.pending_bytes += rescued.as_ref().map_or(0, String::len);
             self.rescued.append_option(rescued);
         }
-        self.sources.append_value(&piece.file);
-        self.positions
-            .append_value(i64::try_from(piece.start + range.start as u64).unwrap_or(i64::MAX));
+        self.sources.append_value(file);
+        self.positions.append_value(i64::try_from(position).unwrap_or(i64::MAX));
         self.rows += 1;
-        self.pending_bytes += text.len();
+        self.pending_bytes += json.len();
         true
     }
 

@@ -34,9 +34,25 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Record<'_>, String> {
     Ok(Record { text, entries })
 }
 
-/// Appends a row; gives the JSON list of what was rescued.
-pub(super) fn append(row: &mut StructColumn, record: &Record<'_>) -> Option<String> {
+/// What of a record is not in the text that is appended.
+#[derive(Debug)]
+pub(super) struct Note {
+    pub path: String,
+    /// As JSON.
+    pub value: String,
+    pub reason: String,
+}
+
+/// Appends a row; gives the JSON list of what was rescued, `notes` first.
+pub(super) fn append(
+    row: &mut StructColumn,
+    record: &Record<'_>,
+    notes: Vec<Note>,
+) -> Option<String> {
     let mut rescue = Rescue::default();
+    for Note { path, value, reason } in notes {
+        rescue.add(path, &value, &reason);
+    }
     append_struct(row, &record.entries, "", &mut rescue);
     rescue.into_json()
 }
@@ -252,7 +268,8 @@ mod tests {
         for number in ["1e400", "-1e400"] {
             let mut row = StructColumn::new(&fields.iter().cloned().collect()).unwrap();
             let text = format!("{{\"share\":{number}}}");
-            let rescued = append(&mut row, &parse(text.as_bytes()).ok().unwrap()).unwrap();
+            let record = parse(text.as_bytes()).ok().unwrap();
+            let rescued = append(&mut row, &record, Vec::new()).unwrap();
             assert!(rescued.contains("out of range for DOUBLE"), "{rescued}");
             assert_eq!(row.finish().unwrap().column(0).null_count(), 1);
         }

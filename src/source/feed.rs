@@ -4,15 +4,16 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::SchemaRef;
 use tokio::sync::mpsc;
 
 use crate::error::Result;
+use crate::project::Format;
 use crate::runtime::Stop;
 
 use super::discover::is_as_planned;
-use super::evidence::Evidence;
-use super::frame::{Framer, PIECE};
+use super::frame::PIECE;
+use super::reader::{Reader, Shape};
 use super::{InputFile, Piece};
 
 /// What is to be said about a file that changed since it was planned. What it is now has another
@@ -55,12 +56,12 @@ impl Feed {
     }
 }
 
-/// Starts `threads` readers over `files`, whose records go into a table with these `columns`. They
-/// hold at most about `memory` bytes of content and end when all is read, when the feed is dropped,
+/// Starts `threads` readers over `files`, which are written as `format` says and whose records go into
+/// a table with these `columns`. They hold at most about `memory` bytes of content and end when all is read, when the feed is dropped,
 /// or when `stop` is set.
 pub fn feed(
     files: Vec<InputFile>,
-    columns: &Schema,
+    (columns, format): (&SchemaRef, &Format),
     threads: usize,
     memory: usize,
     stop: &Stop,
@@ -70,7 +71,7 @@ pub fn feed(
     let threads = threads.clamp(1, files.len().max(1));
     let queue = Arc::new(Queue {
         files,
-        evidence: Evidence::declared(columns.fields()),
+        shape: Shape::new(columns, format),
         next: AtomicUsize::new(0),
         has_failed: AtomicBool::new(false),
         bytes_read: Arc::default(),
@@ -95,7 +96,7 @@ pub fn feed(
 
 struct Queue {
     files: Vec<InputFile>,
-    evidence: Evidence,
+    shape: Shape,
     next: AtomicUsize,
     has_failed: AtomicBool,
     bytes_read: Arc<AtomicU64>,
@@ -119,12 +120,12 @@ impl Queue {
 fn read_files(queue: &Queue, sender: &mpsc::Sender<Result<Piece>>, stop: &Stop) -> Result<()> {
     while let Some(file) = queue.take() {
         let bytes_read = Arc::clone(&queue.bytes_read);
-        let framer = Framer::open(file.clone(), queue.evidence.clone(), bytes_read, stop)?;
-        let Some(mut framer) = framer else {
+        let reader = Reader::open(file.clone(), &queue.shape, bytes_read, stop)?;
+        let Some(mut reader) = reader else {
             queue.note(file, "changed or went before it was read: the next run lands it", true);
             continue;
         };
-        while let Some(piece) = framer.next_piece(stop)? {
+        while let Some(piece) = reader.next_piece(stop)? {
             if sender.blocking_send(Ok(piece)).is_err() {
                 return Ok(());
             }

@@ -5,7 +5,7 @@
 //!
 //! The way of a byte: [`discover`] finds the file, `open` undoes its compression (`verify` looks at
 //! its checksums first), `frame` hands it out in pieces of whole records (on reader threads,
-//! [`feed`]), and a [`Decoder`] turns pieces into rows (on all cores). `layout` tells whether each
+//! [`feed`]; `csv` does so for rows of CSV), and a [`Decoder`] turns pieces into rows (on all cores). `layout` tells whether each
 //! line is a record; otherwise `cut` finds the records by a `walk` through their structure and, where
 //! that is broken, by `evidence`. The decoder's common path is `parse`; whatever that path does not
 //! take as it is goes to `exact`, which knows every rule and keeps what does not fit.
@@ -13,6 +13,7 @@
 mod around;
 mod codec;
 mod column;
+mod csv;
 mod cut;
 mod decode;
 mod discover;
@@ -23,6 +24,7 @@ mod frame;
 mod layout;
 mod open;
 mod parse;
+mod reader;
 mod verify;
 mod walk;
 
@@ -32,6 +34,7 @@ use std::sync::Arc;
 
 use crate::runtime::Timestamp;
 
+pub use csv::CsvTable;
 pub use decode::{Decoder, Lineage, bronze_schema};
 pub use discover::{Discovered, discover, holds, look_at};
 pub use feed::{Feed, Note, feed};
@@ -74,6 +77,13 @@ pub enum Records {
         /// What is between them.
         broken: Vec<Broken>,
     },
+    /// Rows of CSV, whose bytes are those of the file unless it is of UTF-16.
+    Rows {
+        /// Where the rows are, and what is broken between them.
+        rows: Vec<Placed>,
+        /// How they are read.
+        table: Arc<CsvTable>,
+    },
     /// The content is no record, or it cannot be read.
     Rejected {
         /// Why.
@@ -83,6 +93,17 @@ pub enum Records {
         /// Whether it may be more than one record.
         is_uncut: bool,
     },
+}
+
+/// A row in a piece.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Where it is in the piece.
+    pub range: Range<usize>,
+    /// Where it begins in the file's uncompressed content, in bytes.
+    pub position: u64,
+    /// Why it is none; None when it is one.
+    pub broken: Option<&'static str>,
 }
 
 /// A broken stretch between records.
