@@ -35,6 +35,7 @@ mod odd_times;
 mod one_source;
 mod oracle;
 mod other_writers;
+mod own_names;
 mod parts;
 mod refused;
 mod rules;

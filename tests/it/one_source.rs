@@ -60,7 +60,9 @@ impl OneSource {
     pub(crate) fn rows(&self, columns: &[&str]) -> Vec<Value> {
         let list = columns.join(", ");
         let sql = format!("SELECT {list} FROM bronze.t ORDER BY _source, _position");
-        let row = |row: Value| columns.iter().map(|column| row[*column].clone()).collect();
+        let row = |row: Value| {
+            columns.iter().map(|column| row[column.trim_matches('"')].clone()).collect()
+        };
         self.0.query(&sql).into_iter().map(row).collect()
     }
 
