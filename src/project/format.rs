@@ -6,6 +6,7 @@ use crate::name::did_you_mean;
 
 use super::Mistake;
 use super::raw::{At, RawFormat, RawHeader};
+use super::record_path::RecordPath;
 
 /// The names of encodings that are offered where one is not known.
 const ENCODINGS: [&str; 8] = [
@@ -26,6 +27,8 @@ pub struct Format {
     pub kind: Option<FormatKind>,
     /// How those are written that are CSV or TSV.
     pub csv: CsvOptions,
+    /// Where in each JSON value the records are; None when it is a record itself.
+    pub records: Option<RecordPath>,
 }
 
 /// What a file of records is.
@@ -95,7 +98,17 @@ impl Format {
 /// What `raw` means, or all that is wrong with it.
 pub(super) fn resolve(raw: &RawFormat) -> Result<Format, Vec<Mistake>> {
     let mut mistakes = Vec::new();
-    let format = Format { kind: kind(raw, &mut mistakes), csv: csv(raw, &mut mistakes) };
+    let format = Format {
+        kind: kind(raw, &mut mistakes),
+        csv: csv(raw, &mut mistakes),
+        records: raw.records.as_ref().and_then(|path| records(path, &mut mistakes)),
+    };
+    if format.kind.is_some_and(|kind| kind != FormatKind::Json)
+        && let Some(path) = &raw.records
+    {
+        let message = "`records` is a path in JSON, and the files are none".to_owned();
+        mistakes.push(mistake(path, message));
+    }
     if format.kind == Some(FormatKind::Json)
         && let Some((key, line, column)) = raw.csv_key()
     {
@@ -114,6 +127,13 @@ fn kind(raw: &RawFormat, mistakes: &mut Vec<Mistake>) -> Option<FormatKind> {
         mistakes.push(with_hint(mistake(text, message), did_you_mean(&text.value, names)));
     }
     found.map(|(_, kind)| *kind)
+}
+
+fn records(path: &At<String>, mistakes: &mut Vec<Mistake>) -> Option<RecordPath> {
+    RecordPath::parse(&path.value).unwrap_or_else(|message| {
+        mistakes.push(mistake(path, message).hint("write records = \"$.data.events[*]\""));
+        None
+    })
 }
 
 fn csv(raw: &RawFormat, mistakes: &mut Vec<Mistake>) -> CsvOptions {
@@ -231,6 +251,8 @@ mod tests {
             RawFormat { encoding: at("utf-7"), ..RawFormat::default() },
             RawFormat { encoding: at("shift_jis"), ..RawFormat::default() },
             RawFormat { format: at("json"), delimiter: at(";"), ..RawFormat::default() },
+            RawFormat { format: at("csv"), records: at("$.a[*]"), ..RawFormat::default() },
+            RawFormat { records: at("a[*]"), ..RawFormat::default() },
         ] {
             let mistakes = resolve(&raw).unwrap_err();
             assert_eq!(mistakes.len(), 1, "{raw:?}: {mistakes:?}");

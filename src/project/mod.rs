@@ -14,6 +14,7 @@ mod model;
 mod nesting;
 mod parameters;
 mod raw;
+mod record_path;
 mod resolve;
 mod schedule;
 
@@ -29,6 +30,7 @@ pub use channels::{Channels, Claim, Site};
 pub use ddl::JSON;
 pub use format::{CsvOptions, Format, FormatKind, Header};
 pub use nesting::{Excess, check_nesting};
+pub use record_path::{PathStep, RecordPath};
 pub use schedule::Schedule;
 
 pub(crate) use mistake::Mistake;

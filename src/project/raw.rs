@@ -45,6 +45,7 @@ pub(super) struct RawFormat {
     pub quote: Option<At<String>>,
     pub encoding: Option<At<String>>,
     pub header: Option<At<RawHeader>>,
+    pub records: Option<At<String>>,
 }
 
 #[derive(Debug)]
@@ -168,7 +169,16 @@ impl Reader<'_> {
             };
             self.only(
                 files,
-                &["path", "keep-raw", "format", "delimiter", "quote", "encoding", "header"],
+                &[
+                    "path",
+                    "keep-raw",
+                    "format",
+                    "delimiter",
+                    "quote",
+                    "encoding",
+                    "header",
+                    "records",
+                ],
             );
             source.path = self.text(files, "path");
             source.keep_raw = self.text(files, "keep-raw");
@@ -184,6 +194,7 @@ impl Reader<'_> {
             quote: self.text(files, "quote"),
             encoding: self.text(files, "encoding"),
             header: self.header(files),
+            records: self.text(files, "records"),
         }
     }
 

@@ -151,7 +151,8 @@ fn misfit(column: &Column, raw: &str) -> String {
     }
 }
 
-fn kind_of(raw: &str) -> &'static str {
+/// What a value in JSON is.
+pub(super) fn kind_of(raw: &str) -> &'static str {
     match raw.as_bytes().first() {
         Some(b'"') => "string",
         Some(b't' | b'f') => "boolean",
@@ -231,7 +232,7 @@ impl Rescue {
 }
 
 /// The entries of an object in their order, with duplicates.
-struct Entries<'a>(Vec<(String, &'a RawValue)>);
+pub(super) struct Entries<'a>(pub Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Entries<'de> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

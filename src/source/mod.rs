@@ -11,12 +11,14 @@
 //! take as it is goes to `exact`, which knows every rule and keeps what does not fit.
 
 mod around;
+mod bronze;
 mod codec;
 mod column;
 mod csv;
 mod cut;
 mod decode;
 mod discover;
+mod envelope;
 mod evidence;
 mod exact;
 mod feed;
@@ -34,8 +36,9 @@ use std::sync::Arc;
 
 use crate::runtime::Timestamp;
 
+pub use bronze::{Lineage, bronze_schema};
 pub use csv::CsvTable;
-pub use decode::{Decoder, Lineage, bronze_schema};
+pub use decode::Decoder;
 pub use discover::{Discovered, discover, holds, look_at};
 pub use feed::{Feed, Note, feed};
 

@@ -14,6 +14,7 @@ mod compaction;
 mod credits;
 mod csv;
 mod damaged_files;
+mod envelopes;
 mod exits;
 mod fuzz;
 mod generated;

@@ -198,7 +198,7 @@ impl CsvReader {
             let end = end.unwrap_or(self.buffer.len());
             let is_line = self.buffer.get(end.wrapping_sub(1)) == Some(&reading.dialect.newline);
             self.forget(end, reading.encoding);
-            if is_line {
+            if is_line || self.ended {
                 self.end_too_large();
             }
             reading.without_names();

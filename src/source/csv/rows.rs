@@ -121,8 +121,8 @@ impl Dialect {
     }
 
     /// Where a row begins behind the broken one at `start`: with the first line that is a whole row of
-    /// `fields` fields, or, where none of the next is one, with the next line. None when the text ends too soon
-    /// to tell.
+    /// `fields` fields, or, where none of the next ones is, with the next line. None when the text
+    /// ends too soon to tell.
     pub(super) fn resume(
         self,
         text: &[u8],
