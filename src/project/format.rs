@@ -40,6 +40,8 @@ pub enum FormatKind {
     Csv,
     /// The same with tabs between the fields.
     Tsv,
+    /// Columns of rows.
+    Parquet,
 }
 
 /// How CSV is written.
@@ -75,8 +77,8 @@ impl Default for CsvOptions {
 
 impl FormatKind {
     /// All kinds as they are written.
-    const NAMES: [(&'static str, Self); 3] =
-        [("json", Self::Json), ("csv", Self::Csv), ("tsv", Self::Tsv)];
+    const NAMES: [(&'static str, Self); 4] =
+        [("json", Self::Json), ("csv", Self::Csv), ("tsv", Self::Tsv), ("parquet", Self::Parquet)];
 }
 
 impl Format {
@@ -90,6 +92,7 @@ impl Format {
         match name.rsplit_once('.').map(|(_, extension)| extension) {
             Some("csv") => FormatKind::Csv,
             Some("tsv" | "tab") => FormatKind::Tsv,
+            Some("parquet") => FormatKind::Parquet,
             _ => FormatKind::Json,
         }
     }
@@ -109,10 +112,10 @@ pub(super) fn resolve(raw: &RawFormat) -> Result<Format, Vec<Mistake>> {
         let message = "`records` is a path in JSON, and the files are none".to_owned();
         mistakes.push(mistake(path, message));
     }
-    if format.kind == Some(FormatKind::Json)
+    if matches!(format.kind, Some(FormatKind::Json | FormatKind::Parquet))
         && let Some((key, line, column)) = raw.csv_key()
     {
-        let message = format!("`{key}` says how CSV is written, and the files are JSON");
+        let message = format!("`{key}` says how CSV is written, and the files are none");
         mistakes.push(Mistake::at(line, column, message).hint("write format = \"csv\""));
     }
     if mistakes.is_empty() { Ok(format) } else { Err(mistakes) }
@@ -220,6 +223,7 @@ mod tests {
             ("day=1/a.csv", FormatKind::Csv),
             ("a.CSV.GZ", FormatKind::Csv),
             ("a.tsv.zst", FormatKind::Tsv),
+            ("a.snappy.parquet", FormatKind::Parquet),
         ] {
             assert_eq!(format.of_file(name), kind, "{name}");
         }

@@ -59,6 +59,7 @@ impl Decoder {
                 }
             }
             Records::Rows { rows, table } => self.csv_rows(piece, rows, table),
+            Records::Objects(rows) => self.objects(piece, rows),
             Records::Rejected { reason, length, is_uncut } => {
                 self.rows.quarantined.push(Quarantined {
                     file: Arc::clone(&piece.file),
@@ -177,6 +178,18 @@ impl Decoder {
         match &self.envelopes {
             Some(envelopes) => envelopes.decode(place, json, &self.evidence, &mut self.rows),
             None => self.rows.append(place, Found::new(json)),
+        }
+    }
+
+    /// Decodes rows that are JSON objects.
+    fn objects(&mut self, piece: &Piece, rows: &[Placed]) {
+        for placed in rows {
+            let json = piece.bytes.get(placed.range.clone()).unwrap_or_default();
+            let place = (&piece.file, placed.position);
+            if !self.rows.append(place, Found::new(json)) {
+                let reason = exact::parse(json).err().unwrap_or_default();
+                self.rows.reject(place, json.to_vec(), reason);
+            }
         }
     }
 

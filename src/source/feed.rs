@@ -57,8 +57,8 @@ impl Feed {
 }
 
 /// Starts `threads` readers over `files`, which are written as `format` says and whose records go into
-/// a table with these `columns`. They hold at most about `memory` bytes of content and end when all is read, when the feed is dropped,
-/// or when `stop` is set.
+/// a table with these `columns`. They hold at most about `memory` bytes of content and end when all is
+/// read, when the feed is dropped, or when `stop` is set.
 pub fn feed(
     files: Vec<InputFile>,
     (columns, format): (&SchemaRef, &Format),

@@ -323,7 +323,7 @@ mod tests {
                 Records::Rejected { reason, length, .. } => {
                     found.push((piece.start, format!("{length} bytes: {reason}")));
                 }
-                Records::Rows { .. } => unreachable!("this is no CSV"),
+                Records::Rows { .. } | Records::Objects(_) => unreachable!("this is no CSV"),
             }
         }
         found.sort();

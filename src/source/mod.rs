@@ -5,9 +5,10 @@
 //!
 //! The way of a byte: [`discover`] finds the file, `open` undoes its compression (`verify` looks at
 //! its checksums first), `frame` hands it out in pieces of whole records (on reader threads,
-//! [`feed`]; `csv` does so for rows of CSV), and a [`Decoder`] turns pieces into rows (on all cores). `layout` tells whether each
-//! line is a record; otherwise `cut` finds the records by a `walk` through their structure and, where
-//! that is broken, by `evidence`. The decoder's common path is `parse`; whatever that path does not
+//! [`feed`]; `csv` and `parquet` do so for their formats), and a [`Decoder`] turns pieces into rows (on
+//! all cores). `layout` tells whether each line is a record; otherwise `cut` finds the records by a
+//! `walk` through their structure and, where that is broken, by `evidence`; those inside of larger
+//! values are taken out by `envelope`. The decoder's common path is `parse`; whatever that path does not
 //! take as it is goes to `exact`, which knows every rule and keeps what does not fit.
 
 mod around;
@@ -25,10 +26,12 @@ mod feed;
 mod frame;
 mod layout;
 mod open;
+mod parquet;
 mod parse;
 mod reader;
 mod verify;
 mod walk;
+mod wanted;
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -36,8 +39,8 @@ use std::sync::Arc;
 
 use crate::runtime::Timestamp;
 
+pub use self::csv::CsvTable;
 pub use bronze::{Lineage, bronze_schema};
-pub use csv::CsvTable;
 pub use decode::Decoder;
 pub use discover::{Discovered, discover, holds, look_at};
 pub use feed::{Feed, Note, feed};
@@ -87,6 +90,8 @@ pub enum Records {
         /// How they are read.
         table: Arc<CsvTable>,
     },
+    /// Rows of another format as JSON objects, each with its number as its position.
+    Objects(Vec<Placed>),
     /// The content is no record, or it cannot be read.
     Rejected {
         /// Why.
@@ -103,7 +108,7 @@ pub enum Records {
 pub struct Placed {
     /// Where it is in the piece.
     pub range: Range<usize>,
-    /// Where it begins in the file's uncompressed content, in bytes.
+    /// Where it begins in the file's uncompressed content, in bytes; of Parquet, its number.
     pub position: u64,
     /// Why it is none; None when it is one.
     pub broken: Option<&'static str>,

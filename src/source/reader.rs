@@ -12,6 +12,7 @@ use crate::runtime::Stop;
 use super::csv::CsvReader;
 use super::evidence::Evidence;
 use super::frame::Framer;
+use super::parquet::ParquetReader;
 use super::{InputFile, Piece};
 
 /// What the files of a source hold.
@@ -33,6 +34,7 @@ impl Shape {
 pub(super) enum Reader {
     Json(Box<Framer>),
     Csv(Box<CsvReader>),
+    Parquet(Box<ParquetReader>),
 }
 
 impl Reader {
@@ -53,6 +55,8 @@ impl Reader {
                 CsvReader::open(file, how, progress, stop)?
                     .map(|reader| Self::Csv(Box::new(reader)))
             }
+            FormatKind::Parquet => ParquetReader::open(file, &shape.columns, progress)?
+                .map(|reader| Self::Parquet(Box::new(reader))),
         })
     }
 
@@ -63,6 +67,7 @@ impl Reader {
         match self {
             Self::Json(framer) => framer.next_piece(stop),
             Self::Csv(reader) => reader.next_piece(stop),
+            Self::Parquet(reader) => reader.next_piece(stop),
         }
     }
 }

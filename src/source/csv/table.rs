@@ -6,13 +6,11 @@
 
 use std::borrow::Cow;
 
-use arrow::datatypes::{DataType, Field as Column, Schema};
-use serde_json::value::RawValue;
+use arrow::datatypes::Schema;
 
-use crate::project::JSON;
 use crate::source::around::{BYTE_ORDER_MARK, More};
 use crate::source::exact::Note;
-use crate::source::parse::end_of_plain;
+use crate::source::wanted::{Wants, add_text, column_of};
 
 use super::encoding::TextEncoding;
 use super::rows::{Dialect, Field};
@@ -20,8 +18,8 @@ use super::rows::{Dialect, Field};
 /// How the rows of one file are read.
 #[derive(Debug)]
 pub struct CsvTable {
-    pub(super) dialect: Dialect,
-    pub(super) encoding: TextEncoding,
+    dialect: Dialect,
+    encoding: TextEncoding,
     /// The row that named the fields; None when no row did.
     header: Option<Vec<u8>>,
     /// None when the names cannot be read.
@@ -34,17 +32,6 @@ struct Target {
     /// The key in JSON, with the colon behind it.
     key: String,
     wants: Wants,
-}
-
-/// What a column takes.
-#[derive(Clone, Copy, Debug)]
-enum Wants {
-    Text,
-    Integer,
-    Decimal,
-    Boolean,
-    /// A value that is written as JSON.
-    Value,
 }
 
 /// A row as a JSON object.
@@ -172,16 +159,11 @@ impl Iterator for Fields<'_> {
 }
 
 impl Target {
-    /// What the field `name` of all `names` goes into: the column of that name, or the one that is
-    /// called so in lower snake case. Without a column it is an unknown field.
+    /// What the field `name` of all `names` goes into. Without a column it is an unknown field.
     fn new(name: &str, names: &[&str], columns: &Schema) -> Self {
-        let plain = plain_name(name);
-        let column = columns.column_with_name(name).or_else(|| {
-            columns.column_with_name(&plain).filter(|_| !names.contains(&plain.as_str()))
-        });
-        let column = column.map(|(_, column)| column);
+        let column = column_of(name, names, columns);
         let mut key = String::new();
-        add_text(&mut key, column.map_or(name, |column| column.name()));
+        add_text(&mut key, column.map_or(name, |column| column.name().as_str()));
         key.push(':');
         Self { key, wants: column.map_or(Wants::Text, Wants::of) }
     }
@@ -192,84 +174,16 @@ impl Target {
             json.push(',');
         }
         json.push_str(&self.key);
-        let word = text.trim_ascii();
-        let value = match self.wants {
-            Wants::Text => None,
-            Wants::Integer | Wants::Decimal if is_number(word) => Some(Cow::Borrowed(word)),
-            Wants::Integer => word.parse::<i64>().ok().map(|number| number.to_string().into()),
-            Wants::Decimal => decimal(word).map(Cow::Owned),
-            Wants::Boolean => boolean(word).map(Cow::Borrowed),
-            Wants::Value => is_json(word).then_some(Cow::Borrowed(word)),
-        };
-        match value {
-            Some(value) => json.push_str(&value),
-            None => add_text(json, text),
-        }
-    }
-}
-
-impl Wants {
-    fn of(column: &Column) -> Self {
-        match column.data_type() {
-            DataType::Utf8 if !column.metadata().contains_key(JSON) => Self::Text,
-            DataType::Int64 => Self::Integer,
-            DataType::Float64 => Self::Decimal,
-            DataType::Boolean => Self::Boolean,
-            _ => Self::Value,
-        }
-    }
-}
-
-/// `name` in lower snake case: `Page URL` is `page_url`.
-fn plain_name(name: &str) -> String {
-    let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.map(str::to_lowercase).collect::<Vec<_>>().join("_")
-}
-
-/// Adds `text` as a JSON string.
-fn add_text(json: &mut String, text: &str) {
-    if end_of_plain(text.as_bytes(), 0) < text.len() {
-        json.push_str(&serde_json::Value::from(text).to_string());
-        return;
-    }
-    json.push('"');
-    json.push_str(text);
-    json.push('"');
-}
-
-/// Whether `word` is a number in JSON.
-fn is_number(word: &str) -> bool {
-    word.starts_with(|first: char| first == '-' || first.is_ascii_digit()) && is_json(word)
-}
-
-fn is_json(word: &str) -> bool {
-    serde_json::from_str::<&RawValue>(word).is_ok()
-}
-
-/// The number that `word` is in a way that JSON does not know, as JSON writes it.
-fn decimal(word: &str) -> Option<String> {
-    if let Ok(number) = word.parse::<i64>() {
-        return Some(number.to_string());
-    }
-    let is_plain = |byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-');
-    // A whole number that is too large for this is not exact as a DOUBLE.
-    if !word.bytes().all(is_plain) || !word.contains(['.', 'e', 'E']) {
-        return None;
-    }
-    word.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| format!("{number:?}"))
-}
-
-fn boolean(word: &str) -> Option<&'static str> {
-    match word.to_ascii_lowercase().as_str() {
-        "true" | "t" | "yes" | "y" | "on" | "1" => Some("true"),
-        "false" | "f" | "no" | "n" | "off" | "0" => Some("false"),
-        _ => None,
+        self.wants.add(text, json);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::{DataType, Field as Column};
+
     use super::*;
+    use crate::project::JSON;
 
     const READ: (Dialect, TextEncoding) =
         (Dialect { delimiter: b',', quote: Some(b'"'), newline: b'\n' }, TextEncoding::Utf8);
