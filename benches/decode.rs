@@ -85,11 +85,12 @@ fn pieces(directory: &Path, count: u64, dirty: bool) -> Outcome<Vec<Piece>> {
         dirty,
     };
     generate(&options, directory)?;
-    let (columns, stop) = (source()?.columns, Stop::new());
+    let (source, stop) = (source()?, Stop::new());
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         let found = discover(Path::new(""), &[directory.to_owned()], &stop)?;
-        let feed = feed(found.files, &columns, 1, usize::MAX, &stop);
+        let how = (&source.columns, &source.format);
+        let feed = feed(found.files, how, 1, usize::MAX, &stop);
         let mut pieces = Vec::new();
         while let Some(piece) = feed.next().await? {
             pieces.push(piece);

@@ -15,6 +15,20 @@ use super::model::{leading_comment, parse};
 /// Marks the field of a column that holds JSON values as they stand.
 pub const JSON: &str = "clickwatch.json";
 
+/// The columns that are in each Bronze table besides its own, and those under which readers of Delta
+/// show what changed.
+const RESERVED: [&str; 9] = [
+    "_source",
+    "_position",
+    "_batch",
+    "_ingested_at",
+    "_rescued",
+    "_raw",
+    "_change_type",
+    "_commit_version",
+    "_commit_timestamp",
+];
+
 /// What a Bronze file declares.
 #[derive(Debug)]
 pub(super) struct Declaration {
@@ -72,8 +86,9 @@ pub(super) fn read(name: &str, text: &str) -> Result<Declaration, Vec<Mistake>> 
 
 fn column_field(column: &ColumnDef) -> Result<Field, String> {
     let name = &column.name.value;
-    if name.starts_with('_') {
-        return Err(format!("`{name}`: names that begin with `_` belong to the system columns"));
+    if RESERVED.contains(&name.to_lowercase().as_str()) {
+        let rescued = "a field of records that is called so goes to `_rescued`";
+        return Err(format!("`{name}` is clickwatch's own column or Delta's: {rescued}"));
     }
     let is_quoted = column.name.quote_style.is_some();
     if !(is_identifier(name) || is_quoted && is_identifier(&name.to_lowercase())) {
@@ -164,7 +179,7 @@ mod tests {
 
     #[test]
     fn every_mistake_is_named_with_its_line() {
-        let text = "CREATE TABLE t (\n  a TIMESTAMP,\n  _b TEXT,\n  c BIGINT NOT NULL,\n  dE TEXT,\n  \
+        let text = "CREATE TABLE t (\n  a TIMESTAMP,\n  _raw TEXT,\n  c BIGINT NOT NULL,\n  dE TEXT,\n  \
                     f TEXT,\n  \"F\" TEXT\n)";
         let mistakes = read("t", text).unwrap_err();
         let lines: Vec<_> = mistakes.iter().map(|mistake| mistake.line).collect();

@@ -6,6 +6,7 @@
 
 mod channels;
 mod ddl;
+mod format;
 mod graph;
 mod load;
 mod mistake;
@@ -13,6 +14,7 @@ mod model;
 mod nesting;
 mod parameters;
 mod raw;
+mod record_path;
 mod resolve;
 mod schedule;
 mod source;
@@ -27,7 +29,9 @@ use crate::name::{TableName, did_you_mean};
 
 pub use channels::{Channels, Claim, Line, Rule, Site};
 pub use ddl::JSON;
+pub use format::{CsvOptions, Format, FormatKind, Header};
 pub use nesting::{Excess, check_nesting};
+pub use record_path::{PathStep, RecordPath};
 pub use schedule::Schedule;
 
 pub(crate) use mistake::Mistake;
@@ -76,6 +80,8 @@ pub struct Source {
     pub columns: SchemaRef,
     /// The files, directories and patterns of files that hold the records; relative to the project.
     pub paths: Vec<PathBuf>,
+    /// How the files are written.
+    pub format: Format,
     /// Which records keep their exact text.
     pub keep_raw: KeepRaw,
 }

@@ -35,6 +35,37 @@ pub(super) struct RawSource {
     /// One text, or several.
     pub paths: Vec<At<String>>,
     pub keep_raw: Option<At<String>>,
+    pub format: RawFormat,
+}
+
+/// What is said about how the files of a source are written.
+#[derive(Debug, Default)]
+pub(super) struct RawFormat {
+    pub format: Option<At<String>>,
+    pub delimiter: Option<At<String>>,
+    pub quote: Option<At<String>>,
+    pub encoding: Option<At<String>>,
+    pub header: Option<At<RawHeader>>,
+    pub records: Option<At<String>>,
+}
+
+#[derive(Debug)]
+pub(super) enum RawHeader {
+    Has(bool),
+    Names(Vec<At<String>>),
+}
+
+impl RawFormat {
+    /// A key that is about CSV alone, and where it stands.
+    pub(super) fn csv_key(&self) -> Option<(&'static str, usize, usize)> {
+        let header = self.header.as_ref().map(|header| ("header", header.line, header.column));
+        let texts =
+            [("delimiter", &self.delimiter), ("quote", &self.quote), ("encoding", &self.encoding)];
+        let place = |(key, text): (&'static str, &Option<At<String>>)| {
+            text.as_ref().map(|text| (key, text.line, text.column))
+        };
+        texts.into_iter().find_map(place).or(header)
+    }
 }
 
 #[derive(Debug)]
@@ -131,16 +162,57 @@ impl Reader<'_> {
 
     fn source(&mut self, name: At<String>, table: &DeTable<'_>) -> RawSource {
         self.only(table, &["files"]);
-        let mut source = RawSource { name, paths: Vec::new(), keep_raw: None };
+        let format = RawFormat::default();
+        let mut source = RawSource { name, paths: Vec::new(), keep_raw: None, format };
         for (key, value) in table {
             let (true, Some(files)) = (key.get_ref() == "files", value.get_ref().as_table()) else {
                 continue;
             };
-            self.only(files, &["path", "keep-raw"]);
+            self.only(
+                files,
+                &[
+                    "path",
+                    "keep-raw",
+                    "format",
+                    "delimiter",
+                    "quote",
+                    "encoding",
+                    "header",
+                    "records",
+                ],
+            );
             source.paths = self.text_or_texts(files, "path");
             source.keep_raw = self.text(files, "keep-raw");
+            source.format = self.format(files);
         }
         source
+    }
+
+    fn format(&mut self, files: &DeTable<'_>) -> RawFormat {
+        RawFormat {
+            format: self.text(files, "format"),
+            delimiter: self.text(files, "delimiter"),
+            quote: self.text(files, "quote"),
+            encoding: self.text(files, "encoding"),
+            header: self.header(files),
+            records: self.text(files, "records"),
+        }
+    }
+
+    fn header(&mut self, files: &DeTable<'_>) -> Option<At<RawHeader>> {
+        let value = files.get("header")?;
+        let header = match value.get_ref() {
+            DeValue::Boolean(has_header) => RawHeader::Has(*has_header),
+            DeValue::Array(_) => RawHeader::Names(self.texts(files, "header")),
+            other => {
+                let message =
+                    format!("`header` is true, false or a list, not {}", other.type_str());
+                let hint = Some("write header = [\"…\"] for files without one".to_owned());
+                self.problem(&value.span(), message, hint);
+                return None;
+            }
+        };
+        Some(self.place(&value.span(), header))
     }
 
     fn model(&mut self, name: At<String>, table: &DeTable<'_>) -> RawModel {

@@ -7,7 +7,7 @@ use crate::name::{Layer, TableName};
 use super::load::TextFile;
 use super::raw::{At, RawSource};
 use super::resolve::Resolver;
-use super::{KeepRaw, Source, ddl};
+use super::{KeepRaw, Source, ddl, format};
 
 impl Resolver {
     /// The source that `raw` declares in `file`; None when there is a problem with it.
@@ -20,6 +20,10 @@ impl Resolver {
         let paths = self.paths(file, raw);
         let choices = [("rescued", KeepRaw::Rescued), ("always", KeepRaw::Always)];
         let keep_raw = self.choice(file, raw.keep_raw.as_ref(), &choices).unwrap_or_default();
+        let format = match format::resolve(&raw.format) {
+            Ok(format) => Some(format),
+            Err(mistakes) => self.mistakes(file, mistakes),
+        };
         let ddl = self.file_of(file, &raw.name, &table)?;
         match ddl::read(table.name(), &ddl.text) {
             Ok(declaration) => Some(Source {
@@ -27,6 +31,7 @@ impl Resolver {
                 description: declaration.description,
                 columns: declaration.columns,
                 paths: paths?,
+                format: format?,
                 keep_raw,
                 table,
             }),

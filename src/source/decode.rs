@@ -1,90 +1,49 @@
 //! Pieces in, Bronze rows out.
-//!
-//! The common path: the record is read by `parse`, and only when every value fits its column is
-//! anything appended. A record that does not pass is left to `exact`, whole: the two paths never share
-//! a row.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 
-use crate::error::{Error, Kind, Result};
-use crate::project::KeepRaw;
-use crate::runtime::Timestamp;
+use crate::error::Result;
+use crate::project::{KeepRaw, RecordPath};
 
-use super::column::{StructColumn, finish_text, plain};
+use super::bronze::{Found, Lineage, Place, Rows};
+use super::csv::CsvTable;
+use super::envelope::Envelopes;
 use super::evidence::Evidence;
-use super::parse::Parser;
 use super::walk::{Objects, Walk, Walker, add_sorted, walk};
-use super::{Piece, Quarantined, Records, exact};
+use super::{Piece, Placed, Quarantined, Records, exact};
 
 /// Beyond this much JSON the rows so far should be taken: large batches make good row groups,
 /// endless ones make no progress.
 const ENOUGH: usize = 6 << 20;
 
-/// The Bronze table of `columns`: they, and the system columns.
-pub fn bronze_schema(columns: &Schema) -> SchemaRef {
-    let mut fields: Vec<_> = columns.fields().iter().map(|field| Arc::new(plain(field))).collect();
-    let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-    for (name, data_type) in [
-        ("_source", DataType::Utf8),
-        ("_position", DataType::Int64),
-        ("_batch", DataType::Int64),
-        ("_ingested_at", instant),
-        ("_rescued", DataType::Utf8),
-        ("_raw", DataType::Utf8),
-    ] {
-        fields.push(Arc::new(Field::new(name, data_type, true)));
-    }
-    Arc::new(Schema::new(fields))
-}
-
-/// What is the same for all rows of one ingestion.
-#[derive(Clone, Copy, Debug)]
-pub struct Lineage {
-    /// The batch that the rows belong to.
-    pub batch: i64,
-    /// When it is landed.
-    pub ingested_at: Timestamp,
-}
-
 /// Turns pieces into rows of one Bronze table; each core has its own.
 pub struct Decoder {
-    schema: SchemaRef,
-    keep_raw: KeepRaw,
-    lineage: Lineage,
-    row: StructColumn,
-    sources: StringBuilder,
-    positions: Int64Builder,
-    rescued: StringBuilder,
-    raw: StringBuilder,
-    rows: usize,
-    pending_bytes: usize,
-    quarantined: Vec<Quarantined>,
-    parser: Parser,
+    rows: Rows,
+    columns: SchemaRef,
     evidence: Evidence,
+    /// How records are found in JSON values; None when each is one.
+    envelopes: Option<Envelopes>,
 }
 
 impl Decoder {
     /// A decoder for the table that declares `columns`.
     pub fn new(columns: &SchemaRef, keep_raw: KeepRaw, lineage: Lineage) -> Result<Self> {
         Ok(Self {
-            schema: bronze_schema(columns),
-            keep_raw,
-            lineage,
-            row: StructColumn::new(columns.fields())?,
-            sources: StringBuilder::new(),
-            positions: Int64Builder::new(),
-            rescued: StringBuilder::new(),
-            raw: StringBuilder::new(),
-            rows: 0,
-            pending_bytes: 0,
-            quarantined: Vec::new(),
-            parser: Parser::default(),
+            rows: Rows::new(columns, keep_raw, lineage)?,
+            columns: Arc::clone(columns),
             evidence: Evidence::declared(columns.fields()),
+            envelopes: None,
         })
+    }
+
+    /// The same for files whose records are inside of JSON values, at `records`.
+    pub fn inside(self, records: Option<&RecordPath>) -> Self {
+        let envelopes = records.map(|path| Envelopes::new(path, &self.columns));
+        Self { envelopes, ..self }
     }
 
     /// Decodes the records of `piece`.
@@ -99,8 +58,10 @@ impl Decoder {
                     self.give_up(piece, broken.range.clone(), broken.is_uncut);
                 }
             }
+            Records::Rows { rows, table } => self.csv_rows(piece, rows, table),
+            Records::Objects(rows) => self.objects(piece, rows),
             Records::Rejected { reason, length, is_uncut } => {
-                self.quarantined.push(Quarantined {
+                self.rows.quarantined.push(Quarantined {
                     file: Arc::clone(&piece.file),
                     position: piece.start,
                     reason: reason.clone(),
@@ -114,36 +75,22 @@ impl Decoder {
 
     /// Whether there are enough rows to be worth taking.
     pub fn is_full(&self) -> bool {
-        self.pending_bytes >= ENOUGH
+        self.rows.bytes >= ENOUGH
     }
 
     /// How many rows were decoded and not taken.
     pub fn rows(&self) -> usize {
-        self.rows
+        self.rows.count
     }
 
     /// The rows decoded since the last time.
     pub fn take_rows(&mut self) -> Result<RecordBatch> {
-        let rows = std::mem::take(&mut self.rows);
-        self.pending_bytes = 0;
-        let (_, mut arrays, _) = self.row.finish()?.into_parts();
-        let instant = self.lineage.ingested_at.timestamp_micros();
-        let system: [ArrayRef; 6] = [
-            Arc::new(finish_text(&mut self.sources)),
-            Arc::new(self.positions.finish()),
-            Arc::new(arrow::array::Int64Array::from_value(self.lineage.batch, rows)),
-            Arc::new(TimestampMicrosecondArray::from_value(instant, rows).with_timezone("UTC")),
-            Arc::new(self.rescued.finish()),
-            Arc::new(self.raw.finish()),
-        ];
-        arrays.extend(system);
-        RecordBatch::try_new(Arc::clone(&self.schema), arrays)
-            .map_err(|e| Error::new(Kind::Bug, "cannot build a batch of Bronze rows").because(e))
+        self.rows.take()
     }
 
     /// The records since the last time that became no rows.
     pub fn take_quarantined(&mut self) -> Vec<Quarantined> {
-        std::mem::take(&mut self.quarantined)
+        std::mem::take(&mut self.rows.quarantined)
     }
 
     fn lines(&mut self, piece: &Piece) {
@@ -243,39 +190,59 @@ impl Decoder {
         }
     }
 
-    /// Decodes one record; `false` when it is none.
+    /// Decodes one record, or those of one envelope; `false` when it is none.
     fn record(&mut self, piece: &Piece, range: Range<usize>) -> bool {
-        let text = piece.bytes.get(range.clone()).unwrap_or_default();
-        if let Some(parsed) = self.parser.parse(&self.row, text) {
-            parsed.append(&mut self.row);
-            self.rescued.append_null();
-            let raw = (self.keep_raw == KeepRaw::Always).then(|| std::str::from_utf8(text));
-            self.raw.append_option(raw.and_then(Result::ok).map(str::trim_ascii));
-        } else {
-            let Ok(record) = exact::parse(text) else { return false };
-            let rescued = exact::append(&mut self.row, &record);
-            if rescued.is_none() && self.keep_raw == KeepRaw::Rescued {
-                self.raw.append_null();
-            } else {
-                self.raw.append_value(record.text);
-                self.pending_bytes += record.text.len();
-            }
-            self.pending_bytes += rescued.as_ref().map_or(0, String::len);
-            self.rescued.append_option(rescued);
+        let json = piece.bytes.get(range.clone()).unwrap_or_default();
+        let place = (&piece.file, piece.start + range.start as u64);
+        match &self.envelopes {
+            Some(envelopes) => envelopes.decode(place, json, &self.evidence, &mut self.rows),
+            None => self.rows.append(place, Found::new(json)),
         }
-        self.sources.append_value(&piece.file);
-        self.positions
-            .append_value(i64::try_from(piece.start + range.start as u64).unwrap_or(i64::MAX));
-        self.rows += 1;
-        self.pending_bytes += text.len();
-        true
+    }
+
+    /// Decodes rows that are JSON objects.
+    fn objects(&mut self, piece: &Piece, rows: &[Placed]) {
+        for placed in rows {
+            let json = piece.bytes.get(placed.range.clone()).unwrap_or_default();
+            let place = (&piece.file, placed.position);
+            if !self.rows.append(place, Found::new(json)) {
+                let reason = exact::parse(json).err().unwrap_or_default();
+                self.rows.reject(place, json.to_vec(), reason);
+            }
+        }
+    }
+
+    /// Decodes rows of CSV.
+    fn csv_rows(&mut self, piece: &Piece, rows: &[Placed], table: &CsvTable) {
+        for placed in rows {
+            let row = piece.bytes.get(placed.range.clone()).unwrap_or_default();
+            let place = (&piece.file, placed.position);
+            let outcome = match placed.broken {
+                Some(reason) => Err(reason.to_owned()),
+                None => self.csv_row(place, row, table),
+            };
+            if let Err(reason) = outcome {
+                self.rows.reject(place, table.original(row), reason);
+            }
+        }
+    }
+
+    /// Decodes one row of CSV; the error says why it is none.
+    fn csv_row(&mut self, place: Place<'_>, row: &[u8], table: &CsvTable) -> Result<(), String> {
+        let (object, raw) = table.read(row)?;
+        let json = object.json.as_bytes();
+        let found = Found { json, raw: Some(&raw), notes: object.notes };
+        match self.rows.append(place, found) {
+            true => Ok(()),
+            false => Err(exact::parse(json).err().unwrap_or_default()),
+        }
     }
 
     /// Puts a record into quarantine, with the parser's own words for why.
     fn give_up(&mut self, piece: &Piece, range: Range<usize>, is_uncut: bool) {
         let bytes = piece.bytes.get(range.clone()).unwrap_or_default();
         let inside = || "it lies behind a broken record and is no record of its own".to_owned();
-        self.quarantined.push(Quarantined {
+        self.rows.quarantined.push(Quarantined {
             file: Arc::clone(&piece.file),
             position: piece.start + range.start as u64,
             reason: exact::parse(bytes).err().unwrap_or_else(inside),
@@ -317,6 +284,8 @@ fn records_at_end(line: &[u8], evidence: &Evidence) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::{DataType, Field};
+
     use super::*;
 
     #[test]

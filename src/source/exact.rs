@@ -34,9 +34,25 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Record<'_>, String> {
     Ok(Record { text, entries })
 }
 
-/// Appends a row; gives the JSON list of what was rescued.
-pub(super) fn append(row: &mut StructColumn, record: &Record<'_>) -> Option<String> {
+/// What of a record is not in the text that is appended.
+#[derive(Debug)]
+pub(super) struct Note {
+    pub path: String,
+    /// As JSON.
+    pub value: String,
+    pub reason: String,
+}
+
+/// Appends a row; gives the JSON list of what was rescued, `notes` first.
+pub(super) fn append(
+    row: &mut StructColumn,
+    record: &Record<'_>,
+    notes: Vec<Note>,
+) -> Option<String> {
     let mut rescue = Rescue::default();
+    for Note { path, value, reason } in notes {
+        rescue.add(path, &value, &reason);
+    }
     append_struct(row, &record.entries, "", &mut rescue);
     rescue.into_json()
 }
@@ -135,7 +151,8 @@ fn misfit(column: &Column, raw: &str) -> String {
     }
 }
 
-fn kind_of(raw: &str) -> &'static str {
+/// What a value in JSON is.
+pub(super) fn kind_of(raw: &str) -> &'static str {
     match raw.as_bytes().first() {
         Some(b'"') => "string",
         Some(b't' | b'f') => "boolean",
@@ -215,7 +232,7 @@ impl Rescue {
 }
 
 /// The entries of an object in their order, with duplicates.
-struct Entries<'a>(Vec<(String, &'a RawValue)>);
+pub(super) struct Entries<'a>(pub Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Entries<'de> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -252,7 +269,8 @@ mod tests {
         for number in ["1e400", "-1e400"] {
             let mut row = StructColumn::new(&fields.iter().cloned().collect()).unwrap();
             let text = format!("{{\"share\":{number}}}");
-            let rescued = append(&mut row, &parse(text.as_bytes()).ok().unwrap()).unwrap();
+            let record = parse(text.as_bytes()).ok().unwrap();
+            let rescued = append(&mut row, &record, Vec::new()).unwrap();
             assert!(rescued.contains("out of range for DOUBLE"), "{rescued}");
             assert_eq!(row.finish().unwrap().column(0).null_count(), 1);
         }

@@ -4,18 +4,19 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::SchemaRef;
 use blake3::Hash;
 use tokio::sync::mpsc;
 
 use crate::error::Result;
+use crate::project::Format;
 use crate::runtime::Stop;
 
 use super::around::BYTE_ORDER_MARK;
 use super::discover::is_as_planned;
-use super::evidence::Evidence;
-use super::frame::{Framer, PIECE};
+use super::frame::PIECE;
 use super::open::Ended;
+use super::reader::{Reader, Shape};
 use super::{InputFile, Piece, Place, Records};
 
 /// What is to be said about a file that changed since it was planned. What it is now has another
@@ -89,12 +90,12 @@ impl Feed {
     }
 }
 
-/// Starts `threads` readers over `files`, whose records go into a table with these `columns`. They
-/// hold at most about `memory` bytes of content and end when all is read, when the feed is dropped,
-/// or when `stop` is set.
+/// Starts `threads` readers over `files`, which are written as `format` says and whose records go into
+/// a table with these `columns`. They hold at most about `memory` bytes of content and end when all is
+/// read, when the feed is dropped, or when `stop` is set.
 pub fn feed(
     files: Vec<InputFile>,
-    columns: &Schema,
+    (columns, format): (&SchemaRef, &Format),
     threads: usize,
     memory: usize,
     stop: &Stop,
@@ -104,7 +105,7 @@ pub fn feed(
     let threads = threads.clamp(1, files.len().max(1));
     let queue = Arc::new(Queue {
         files,
-        evidence: Evidence::declared(columns.fields()),
+        shape: Shape::new(columns, format),
         next: AtomicUsize::new(0),
         has_failed: AtomicBool::new(false),
         bytes_read: Arc::default(),
@@ -131,7 +132,7 @@ pub fn feed(
 
 struct Queue {
     files: Vec<InputFile>,
-    evidence: Evidence,
+    shape: Shape,
     next: AtomicUsize,
     has_failed: AtomicBool,
     bytes_read: Arc<AtomicU64>,
@@ -164,7 +165,7 @@ impl Consumed {
     fn add(&mut self, piece: &Piece) {
         let length = match &piece.records {
             Records::Rejected { length, .. } => *length,
-            Records::Lines => piece.bytes.len() as u64,
+            Records::Lines | Records::Rows { .. } | Records::Objects(_) => piece.bytes.len() as u64,
             Records::Ranges { .. } => {
                 let bytes = piece.bytes.trim_ascii_start();
                 let is_first = piece.start <= BYTE_ORDER_MARK.len() as u64;
@@ -179,19 +180,20 @@ impl Consumed {
 fn read_files(queue: &Queue, sender: &mpsc::Sender<Result<Piece>>, stop: &Stop) -> Result<()> {
     while let Some(file) = queue.take() {
         let bytes_read = Arc::clone(&queue.bytes_read);
-        let framer = Framer::open(file.clone(), queue.evidence.clone(), bytes_read, stop)?;
-        let Some(mut framer) = framer else {
+        let reader = Reader::open(file.clone(), &queue.shape, bytes_read, stop)?;
+        let Some(mut reader) = reader else {
             queue.note(file, "changed or went before it was read: the next run lands it", true);
             continue;
         };
         let mut consumed = Consumed { position: file.from.position, is_array: false };
-        while let Some(piece) = framer.next_piece(stop)? {
+        while let Some(piece) = reader.next_piece(stop)? {
             consumed.add(&piece);
             if sender.blocking_send(Ok(piece)).is_err() {
                 return Ok(());
             }
         }
-        if let Some(Ended { hash, read_on, is_compressed }) = framer.ended(consumed.position) {
+        let ended = reader.ended(consumed.position, stop)?;
+        if let Some(Ended { hash, read_on, is_compressed }) = ended {
             let read_on = read_on.filter(|_| !consumed.is_array);
             let read = ReadFile { file: file.clone(), hash, read_on, is_compressed };
             queue.read.lock().unwrap_or_else(PoisonError::into_inner).push(read);
@@ -208,7 +210,7 @@ fn read_files(queue: &Queue, sender: &mpsc::Sender<Result<Piece>>, stop: &Stop) 
 
 #[cfg(test)]
 mod tests {
-    use arrow::datatypes::{DataType, Field};
+    use arrow::datatypes::{DataType, Field, Schema};
 
     use super::*;
     use crate::source::look_at;
@@ -218,10 +220,11 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), content).unwrap();
         let input = InputFile { bytes: planned, ..look_at("x", file.path()).unwrap() };
-        let columns = Schema::new(vec![Field::new("id", DataType::Int64, true)]);
+        let columns = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let feed = feed(vec![input], &columns, 1, usize::MAX, &Stop::new());
+            let feed =
+                feed(vec![input], (&columns, &Format::default()), 1, usize::MAX, &Stop::new());
             while feed.next().await.unwrap().is_some() {}
             feed.files().remove(0)
         })

@@ -17,9 +17,9 @@ use super::{InputFile, Piece, Records};
 /// enough that some of them fit into any budget.
 pub(super) const PIECE: usize = 2 << 20;
 /// No record is larger. One that is goes to quarantine by its beginning, its place and its length.
-const LARGEST: usize = 256 << 20;
+pub(super) const LARGEST: usize = 256 << 20;
 /// How much is kept of a record that is too large.
-const HEAD: usize = 64 << 10;
+pub(super) const HEAD: usize = 64 << 10;
 
 /// Reads one file from front to back.
 pub(super) struct Framer {
@@ -331,6 +331,7 @@ mod tests {
                 Records::Rejected { reason, length, .. } => {
                     found.push((piece.start, format!("{length} bytes: {reason}")));
                 }
+                Records::Rows { .. } | Records::Objects(_) => unreachable!("this is no CSV"),
             }
         }
         found.sort();

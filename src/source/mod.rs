@@ -5,17 +5,21 @@
 //!
 //! The way of a byte: [`discover`] finds the file, `open` undoes its compression (`verify` looks at
 //! its checksums first), `frame` hands it out in pieces of whole records (on reader threads,
-//! [`feed`]), and a [`Decoder`] turns pieces into rows (on all cores). `layout` tells whether each
-//! line is a record; otherwise `cut` finds the records by a `walk` through their structure and, where
-//! that is broken, by `evidence`. The decoder's common path is `parse`; whatever that path does not
+//! [`feed`]; `csv` and `parquet` do so for their formats), and a [`Decoder`] turns pieces into rows (on
+//! all cores). `layout` tells whether each line is a record; otherwise `cut` finds the records by a
+//! `walk` through their structure and, where that is broken, by `evidence`; those inside of larger
+//! values are taken out by `envelope`. The decoder's common path is `parse`; whatever that path does not
 //! take as it is goes to `exact`, which knows every rule and keeps what does not fit.
 
 mod around;
+mod bronze;
 mod codec;
 mod column;
+mod csv;
 mod cut;
 mod decode;
 mod discover;
+mod envelope;
 mod evidence;
 mod exact;
 mod feed;
@@ -23,10 +27,13 @@ mod frame;
 mod hash;
 mod layout;
 mod open;
+mod parquet;
 mod parse;
 mod pattern;
+mod reader;
 mod verify;
 mod walk;
+mod wanted;
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -36,7 +43,9 @@ use blake3::Hash;
 
 use crate::runtime::Timestamp;
 
-pub use decode::{Decoder, Lineage, bronze_schema};
+pub use self::csv::CsvTable;
+pub use bronze::{Lineage, bronze_schema};
+pub use decode::Decoder;
 pub use discover::{Discovered, discover, look_at, searches};
 pub use feed::{Feed, Note, ReadFile, feed};
 pub use hash::prefix_hashes;
@@ -99,6 +108,15 @@ pub enum Records {
         /// What is between them.
         broken: Vec<Broken>,
     },
+    /// Rows of CSV, whose bytes are those of the file unless it is of UTF-16.
+    Rows {
+        /// Where the rows are, and what is broken between them.
+        rows: Vec<Placed>,
+        /// How they are read.
+        table: Arc<CsvTable>,
+    },
+    /// Rows of another format as JSON objects, each with its number as its position.
+    Objects(Vec<Placed>),
     /// The content is no record, or it cannot be read.
     Rejected {
         /// Why.
@@ -108,6 +126,17 @@ pub enum Records {
         /// Whether it may be more than one record.
         is_uncut: bool,
     },
+}
+
+/// A row in a piece.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Where it is in the piece.
+    pub range: Range<usize>,
+    /// Where it begins in the file's uncompressed content, in bytes; of Parquet, its number.
+    pub position: u64,
+    /// Why it is none; None when it is one.
+    pub broken: Option<&'static str>,
 }
 
 /// A broken stretch between records.

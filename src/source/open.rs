@@ -48,6 +48,13 @@ pub(super) struct Ended {
     pub is_compressed: bool,
 }
 
+impl Ended {
+    /// The same of a file that is read from its beginning whatever becomes of it.
+    pub(super) fn whole(self) -> Self {
+        Self { read_on: None, ..self }
+    }
+}
+
 /// What the bytes of a file hash to.
 enum Digest {
     Known(Hash),

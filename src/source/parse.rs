@@ -364,7 +364,7 @@ mod tests {
     /// The row of the other path, if there is one and nothing of the record is left over.
     fn reference(text: &[u8]) -> Option<StructArray> {
         let mut row = columns();
-        let rescued = exact::append(&mut row, &exact::parse(text).ok()?);
+        let rescued = exact::append(&mut row, &exact::parse(text).ok()?, Vec::new());
         rescued.is_none().then(|| row.finish().unwrap())
     }
 

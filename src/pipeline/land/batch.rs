@@ -46,7 +46,8 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     let total_bytes = batch.files.iter().map(InputFile::unread_bytes).sum();
     let threads = context.engine.cores();
     let (inputs, memory) = (batch.files.clone(), context.memory.for_ingest());
-    let feed = feed(inputs, &source.columns, threads, memory, &context.stop);
+    let how = (&source.columns, &source.format);
+    let feed = feed(inputs, how, threads, memory, &context.stop);
     let reading = context.progress.begin(Step::Ingest {
         table: source.table.clone(),
         total_bytes,

@@ -61,6 +61,7 @@ pub(super) async fn decode_all(
     let mut workers = JoinSet::new();
     for _ in 0..context.engine.cores() {
         let decoder = Decoder::new(&source.columns, source.keep_raw, lineage)?;
+        let decoder = decoder.inside(source.format.records.as_ref());
         let destination = (context.lake.clone(), spec.clone());
         workers.spawn(decode(decoder, destination, feed.clone(), rejects.clone()));
     }

@@ -1,0 +1,386 @@
+//! Reads a file of CSV in bounded memory and hands it out in pieces of whole rows.
+//!
+//! A row is broken when something follows the closing quote of a field, or when a quote is never
+//! closed. How far a broken row goes cannot be told, so the next one is looked for: the first line
+//! that has as many fields as the file has names. What is before it goes to quarantine.
+
+mod encoding;
+mod rows;
+mod table;
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use encoding_rs::Encoding;
+
+use crate::error::{Error, Result};
+use crate::project::{CsvOptions, FormatKind, Header};
+use crate::runtime::Stop;
+
+use super::around::More;
+use super::frame::{HEAD, LARGEST, PIECE};
+use super::open::{Content, Damage, Ended};
+use super::{InputFile, Piece, Placed, Records};
+
+use encoding::TextEncoding;
+use rows::{Dialect, Row};
+
+pub use table::CsvTable;
+
+/// How long a row may be before the next one is looked for within it.
+const LONG: usize = 4 << 20;
+const NOT_CLOSED: &str = "not CSV: a quote is opened and not closed before the next row";
+const NOT_ENDED: &str = "not CSV: something follows the closing quote of a field";
+const NO_NAMES: &str = "the first row, which has to name the fields, is not of the file's encoding";
+
+/// Reads one file from front to back.
+pub(super) struct CsvReader {
+    file: InputFile,
+    content: Content,
+    columns: SchemaRef,
+    options: CsvOptions,
+    /// Bytes that were read and are no whole character.
+    carry: Vec<u8>,
+    /// Text that was read and not cut into rows.
+    buffer: Vec<u8>,
+    /// Where `buffer` begins in the content.
+    start: u64,
+    reading: Option<Reading>,
+    ready: VecDeque<Piece>,
+    /// What was left behind of a line that is too large.
+    too_large: Option<TooLarge>,
+    largest: usize,
+    ended: bool,
+}
+
+/// How the rows of the file are read.
+struct Reading {
+    dialect: Dialect,
+    encoding: TextEncoding,
+    /// None before the row that names the fields.
+    table: Option<Arc<CsvTable>>,
+    /// How many fields a row has.
+    fields: usize,
+}
+
+/// A line of which only the beginning is kept.
+struct TooLarge {
+    start: u64,
+    head: Vec<u8>,
+    length: u64,
+}
+
+/// What was cut off the front of a text.
+#[derive(Default)]
+struct Cut {
+    rows: Vec<Placed>,
+    /// How far the text was cut.
+    end: usize,
+    /// A place of the text, and where that is in the content.
+    place: (usize, u64),
+}
+
+impl CsvReader {
+    /// Opens `file`, whose rows go into `columns`. Bytes taken from disk are added to `progress`.
+    /// None when it is not the file any more that was planned.
+    pub(super) fn open(
+        file: InputFile,
+        (columns, options, kind): (&SchemaRef, &CsvOptions, FormatKind),
+        progress: Arc<AtomicU64>,
+        stop: &Stop,
+    ) -> Result<Option<Self>> {
+        let Some(content) = Content::open(&file, progress, stop)? else { return Ok(None) };
+        let mut options = options.clone();
+        let usual = if kind == FormatKind::Tsv { b'\t' } else { b',' };
+        options.delimiter = options.delimiter.or(Some(usual));
+        Ok(Some(Self {
+            file,
+            content,
+            columns: Arc::clone(columns),
+            options,
+            carry: Vec::new(),
+            buffer: Vec::new(),
+            start: 0,
+            reading: None,
+            ready: VecDeque::new(),
+            too_large: None,
+            largest: LARGEST,
+            ended: false,
+        }))
+    }
+
+    /// What is known of the file at its end, when rows were handed out up to `consumed`.
+    pub(super) fn ended(&self, consumed: u64) -> Option<Ended> {
+        self.content.ended(consumed)
+    }
+
+    /// The next piece, or None at the end of the file.
+    ///
+    /// Errors: what the storage says; `Stopped`.
+    pub(super) fn next_piece(&mut self, stop: &Stop) -> Result<Option<Piece>> {
+        loop {
+            stop.check()?;
+            if let Some(piece) = self.ready.pop_front() {
+                return Ok(Some(piece));
+            }
+            if self.ended {
+                return Ok(self.last_words());
+            }
+            self.fill()?;
+            if let Some(mut reading) = self.reading.take() {
+                self.cut(&mut reading);
+                self.reading = Some(reading);
+            }
+        }
+    }
+
+    /// Reads on: more where much is held already, so that what is held is gone through a few times
+    /// only.
+    fn fill(&mut self) -> Result<()> {
+        let room = self.largest.saturating_sub(self.buffer.len());
+        let wanted = self.buffer.len().min(room).max(PIECE);
+        let read = self.content.read_more(&mut self.carry, wanted);
+        let read =
+            read.map_err(|e| Error::io("cannot read a file of the source", &self.file.path, e))?;
+        self.ended = read < wanted;
+        let mut encoding = self.reading.as_ref().map(|reading| reading.encoding);
+        if encoding.is_none() && !self.carry.is_empty() {
+            let (found, mark) =
+                Encoding::for_bom(&self.carry).unwrap_or((self.options.encoding, 0));
+            self.carry.drain(..mark);
+            self.start = mark as u64;
+            encoding = Some(TextEncoding::of(found));
+        }
+        let Some(encoding) = encoding else { return Ok(()) };
+        let taken = encoding.take(&self.carry, self.ended, &mut self.buffer);
+        self.carry.drain(..taken);
+        if self.reading.is_none() {
+            self.reading = Some(self.begin(encoding));
+        }
+        Ok(())
+    }
+
+    /// How the file is read whose first text is in the buffer.
+    fn begin(&self, encoding: TextEncoding) -> Reading {
+        let delimiter = self.options.delimiter.unwrap_or(b',');
+        let dialect = Dialect::of(delimiter, self.options.quote, &self.buffer);
+        let declared: Vec<&str> =
+            self.columns.fields().iter().map(|column| column.name().as_str()).collect();
+        let names = match &self.options.header {
+            Header::FirstRow => None,
+            Header::Declared => Some(declared),
+            Header::Names(names) => Some(names.iter().map(String::as_str).collect()),
+        };
+        let fields = names.as_ref().map_or(0, Vec::len);
+        let table = names.map(|names| CsvTable::new((dialect, encoding), &names, &self.columns));
+        Reading { dialect, encoding, table: table.map(Arc::new), fields }
+    }
+
+    /// Cuts what can be cut of the buffer, and makes a piece of it.
+    fn cut(&mut self, reading: &mut Reading) {
+        if self.too_large.is_some() {
+            self.skip_line(reading);
+        }
+        let is_whole = self.ended && self.content.is_complete();
+        let more = if is_whole { More::Ended } else { More::Follows };
+        let mut cut = Cut { place: (0, self.start), ..Cut::default() };
+        while reading.next(&self.buffer, more, &self.columns, &mut cut) {}
+        if cut.end > 0 {
+            let end = cut.end;
+            let start = self.start;
+            let bytes = self.take_front(end, reading.encoding);
+            if let (Some(table), false) = (&reading.table, cut.rows.is_empty()) {
+                let table = Arc::clone(table);
+                let records = Records::Rows { rows: cut.rows, table };
+                self.ready.push_back(self.piece(start, bytes, records));
+            }
+        } else if self.buffer.len() >= self.largest {
+            let fields = reading.fields;
+            let end = reading.dialect.resume(&self.buffer, 0, fields, More::Ended);
+            let end = end.unwrap_or(self.buffer.len());
+            let is_line = self.buffer.get(end.wrapping_sub(1)) == Some(&reading.dialect.newline);
+            self.forget(end, reading.encoding);
+            if is_line || self.ended {
+                self.end_too_large();
+            }
+            reading.without_names();
+        }
+    }
+
+    /// Goes on to the end of the line that is too large.
+    fn skip_line(&mut self, reading: &Reading) {
+        let end = memchr::memchr(reading.dialect.newline, &self.buffer).map(|place| place + 1);
+        self.forget(end.unwrap_or(self.buffer.len()), reading.encoding);
+        if end.is_some() || self.ended {
+            self.end_too_large();
+        }
+    }
+
+    /// Takes the first `count` bytes out of the buffer, which belong to what is too large.
+    fn forget(&mut self, count: usize, encoding: TextEncoding) {
+        let start = self.start;
+        let text = self.take_front(count, encoding);
+        let too_large = self.too_large.get_or_insert_with(|| TooLarge {
+            start,
+            head: encoding.original(text.get(..HEAD).unwrap_or(&text)),
+            length: 0,
+        });
+        too_large.length += encoding.original_length(&text);
+    }
+
+    fn end_too_large(&mut self) {
+        let Some(TooLarge { start, head, length }) = self.too_large.take() else { return };
+        let kept = head.len();
+        let reason = format!(
+            "larger than {} bytes: of its {length} bytes the first {kept} are kept here",
+            self.largest
+        );
+        let records = Records::Rejected { reason, length, is_uncut: true };
+        self.ready.push_back(self.piece(start, head, records));
+    }
+
+    /// What is said at the end of a file that could not be read to its end.
+    fn last_words(&mut self) -> Option<Piece> {
+        let encoding = self.reading.as_ref().map_or(TextEncoding::Utf8, |one| one.encoding);
+        let start = self.start;
+        let text = self.take_front(self.buffer.len(), encoding);
+        let Damage { reason, bytes, length } = self.content.take_damage()?;
+        // What was read and is no whole row tells more than the bytes of the file.
+        let is_cut_off = bytes.is_empty() || !text.trim_ascii().is_empty();
+        let rest = encoding.original(&text);
+        let (bytes, length) = match is_cut_off {
+            true => (rest.get(..HEAD).unwrap_or(&rest).to_vec(), rest.len() as u64),
+            false => (bytes, length),
+        };
+        let records = Records::Rejected { reason, length, is_uncut: false };
+        Some(self.piece(start, bytes, records))
+    }
+
+    fn piece(&self, start: u64, bytes: Vec<u8>, records: Records) -> Piece {
+        Piece { file: Arc::clone(&self.file.name), start, bytes, records }
+    }
+
+    /// Takes the first `count` bytes out of the buffer.
+    fn take_front(&mut self, count: usize, encoding: TextEncoding) -> Vec<u8> {
+        let rest = self.buffer.split_off(count);
+        let front = std::mem::replace(&mut self.buffer, rest);
+        self.start += encoding.original_length(&front);
+        front
+    }
+}
+
+impl Reading {
+    /// Cuts the next row off `text`; `false` when there is none that is whole.
+    fn next(&mut self, text: &[u8], more: More, columns: &Schema, cut: &mut Cut) -> bool {
+        let start = cut.end;
+        if start >= text.len() {
+            return false;
+        }
+        match self.dialect.row(text, start, more) {
+            // An empty line.
+            Row::Whole { end, next, .. } if end == start => cut.end = next,
+            Row::Whole { end, next, fields } => {
+                match self.swallowed(text, start..end, fields, next) {
+                    Some(resumed) => self.broken(text, start..resumed, cut),
+                    None => {
+                        self.whole(text, start..end, fields, columns, cut);
+                        cut.end = next;
+                    }
+                }
+            }
+            Row::Broken => {
+                let is_long = text.len() - start >= LONG;
+                let more = if is_long { More::Ended } else { more };
+                match self.dialect.resume(text, start, self.fields, more) {
+                    Some(resumed) => self.broken(text, start..resumed, cut),
+                    None => return false,
+                }
+            }
+            Row::Open => {
+                let is_long = text.len() - start >= LONG && self.fields > 1;
+                if more == More::Follows && !is_long {
+                    return false;
+                }
+                match self.dialect.resume(text, start, self.fields, more) {
+                    Some(resumed) => self.broken(text, start..resumed, cut),
+                    None => return false,
+                }
+            }
+        }
+        true
+    }
+
+    /// Where the next row begins within `row`, which has another number of fields than there are
+    /// names and goes over several lines: when one of these is a row, a quote was not closed.
+    fn swallowed(
+        &self,
+        text: &[u8],
+        row: Range<usize>,
+        fields: usize,
+        next: usize,
+    ) -> Option<usize> {
+        let lines = text.get(row.clone())?;
+        if self.table.is_none() || fields == self.fields {
+            return None;
+        }
+        memchr::memchr(self.dialect.newline, lines)?;
+        self.dialect.resume(text.get(..next)?, row.start, self.fields, More::Follows)
+    }
+
+    /// Takes a row: the first one names the fields if nothing else does.
+    fn whole(
+        &mut self,
+        text: &[u8],
+        row: Range<usize>,
+        fields: usize,
+        columns: &Schema,
+        cut: &mut Cut,
+    ) {
+        if self.table.is_some() {
+            self.add(text, row, None, cut);
+            return;
+        }
+        let header = text.get(row.clone()).unwrap_or_default();
+        match CsvTable::of_header((self.dialect, self.encoding), header, columns) {
+            Some(table) => {
+                self.fields = fields;
+                self.table = Some(Arc::new(table));
+            }
+            None => {
+                self.add(text, row, Some(NO_NAMES), cut);
+                self.without_names();
+            }
+        }
+    }
+
+    /// Takes a broken stretch. When the fields have no names yet they stay without.
+    fn broken(&mut self, text: &[u8], range: Range<usize>, cut: &mut Cut) {
+        let end = self.dialect.without_break(text, range.clone());
+        let stretch = text.get(range.start..end).unwrap_or_default();
+        let line = stretch.split(|byte| *byte == self.dialect.newline).next().unwrap_or_default();
+        let reason = match self.dialect.row(line, 0, More::Ended) {
+            Row::Broken => NOT_ENDED,
+            Row::Open | Row::Whole { .. } => NOT_CLOSED,
+        };
+        self.add(text, range.start..end, Some(reason), cut);
+        self.without_names();
+        cut.end = range.end;
+    }
+
+    /// Says that what had to name the fields did not.
+    fn without_names(&mut self) {
+        let nameless = || Arc::new(CsvTable::nameless((self.dialect, self.encoding)));
+        self.table.get_or_insert_with(nameless);
+    }
+
+    fn add(&self, text: &[u8], range: Range<usize>, broken: Option<&'static str>, cut: &mut Cut) {
+        let (before, position) = cut.place;
+        let between = text.get(before..range.start).unwrap_or_default();
+        let position = position + self.encoding.original_length(between);
+        cut.place = (range.start, position);
+        cut.rows.push(Placed { range, position, broken });
+    }
+}

@@ -1,0 +1,106 @@
+//! What a column wants of a value that comes as a text.
+
+use std::borrow::Cow;
+
+use arrow::datatypes::{DataType, Field, Schema};
+use serde_json::value::RawValue;
+
+use crate::project::JSON;
+
+use super::parse::end_of_plain;
+
+/// What a column takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wants {
+    Text,
+    Integer,
+    Decimal,
+    Boolean,
+    /// A value that is written as JSON.
+    Value,
+}
+
+impl Wants {
+    /// What `column` takes.
+    pub(super) fn of(column: &Field) -> Self {
+        match column.data_type() {
+            DataType::Utf8 if !column.metadata().contains_key(JSON) => Self::Text,
+            DataType::Int64 => Self::Integer,
+            DataType::Float64 => Self::Decimal,
+            DataType::Boolean => Self::Boolean,
+            _ => Self::Value,
+        }
+    }
+
+    /// Adds `text` as the value that is wanted, or as a text when it is none.
+    pub(super) fn add(self, text: &str, json: &mut String) {
+        let word = text.trim_ascii();
+        let value = match self {
+            Self::Text => None,
+            Self::Integer | Self::Decimal if is_number(word) => Some(Cow::Borrowed(word)),
+            Self::Integer => word.parse::<i64>().ok().map(|number| number.to_string().into()),
+            Self::Decimal => decimal(word).map(Cow::Owned),
+            Self::Boolean => boolean(word).map(Cow::Borrowed),
+            Self::Value => is_json(word).then_some(Cow::Borrowed(word)),
+        };
+        match value {
+            Some(value) => json.push_str(&value),
+            None => add_text(json, text),
+        }
+    }
+}
+
+/// `name` in lower snake case: `Page URL` is `page_url`.
+fn plain_name(name: &str) -> String {
+    let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_lowercase).collect::<Vec<_>>().join("_")
+}
+
+/// Adds `text` as a JSON string.
+pub(super) fn add_text(json: &mut String, text: &str) {
+    if end_of_plain(text.as_bytes(), 0) < text.len() {
+        json.push_str(&serde_json::Value::from(text).to_string());
+        return;
+    }
+    json.push('"');
+    json.push_str(text);
+    json.push('"');
+}
+
+/// Whether `word` is a number in JSON.
+fn is_number(word: &str) -> bool {
+    word.starts_with(|first: char| first == '-' || first.is_ascii_digit()) && is_json(word)
+}
+
+fn is_json(word: &str) -> bool {
+    serde_json::from_str::<&RawValue>(word).is_ok()
+}
+
+/// The number that `word` is in a way that JSON does not know, as JSON writes it.
+fn decimal(word: &str) -> Option<String> {
+    if let Ok(number) = word.parse::<i64>() {
+        return Some(number.to_string());
+    }
+    let is_plain = |byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-');
+    // A whole number that is too large for this is not exact as a DOUBLE.
+    if !word.bytes().all(is_plain) || !word.contains(['.', 'e', 'E']) {
+        return None;
+    }
+    word.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| format!("{number:?}"))
+}
+
+fn boolean(word: &str) -> Option<&'static str> {
+    match word.to_ascii_lowercase().as_str() {
+        "true" | "t" | "yes" | "y" | "on" | "1" => Some("true"),
+        "false" | "f" | "no" | "n" | "off" | "0" => Some("false"),
+        _ => None,
+    }
+}
+
+/// The column that the field `name` of all `names` goes into: the one of that name, or the one that is
+/// called so in lower snake case.
+pub(super) fn column_of<'a>(name: &str, names: &[&str], columns: &'a Schema) -> Option<&'a Field> {
+    let plain = plain_name(name);
+    let alike = || columns.column_with_name(&plain).filter(|_| !names.contains(&plain.as_str()));
+    columns.column_with_name(name).or_else(alike).map(|(_, column)| column)
+}
