@@ -116,6 +116,15 @@ fn a_reason_names_the_lines_that_decided() {
                         referrer blog.example, no medium, campaign june, paid for",
             }),
         ),
+    ] {
+        assert_eq!(reason(&bench, arguments), wanted, "{arguments}");
+    }
+}
+
+#[test]
+fn a_reason_tells_why_no_line_decided() {
+    let bench = bench();
+    for (arguments, wanted) in [
         (
             "'unheard', 'story', NULL, NULL",
             json!({
@@ -150,6 +159,11 @@ fn a_reason_names_the_lines_that_decided() {
     ] {
         assert_eq!(reason(&bench, arguments), wanted, "{arguments}");
     }
+}
+
+#[test]
+fn a_reason_says_when_the_shipped_lines_decided() {
+    let bench = bench();
     fs::remove_file(bench.path(RULES)).unwrap();
     fs::remove_file(bench.path(SOURCES)).unwrap();
     let shipped = reason(&bench, "'google', 'cpc', NULL, NULL");

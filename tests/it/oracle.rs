@@ -275,19 +275,22 @@ impl Oracle {
     fn dimensions(&self) -> Vec<String> {
         // The devices that occur have the names that they are told by.
         let device = |session: &Session| word(&session.record, "device_type");
-        let dimensions: [(&str, &dyn Fn(&Session) -> Option<String>); 4] = [
+        let dimensions: [(&str, Claim<'_>); 4] = [
             ("device_type", &device),
             ("claimed_device_type", &device),
             ("source", &ways::source),
             ("page", &Session::page),
         ];
-        let rows = |(name, value): (&str, &dyn Fn(&Session) -> Option<String>)| {
+        let rows = |(name, value): (&str, Claim<'_>)| {
             let key = |session: &Session| vec![text(session.day), text(name), value(session)];
             grouped(&self.people, key, claims)
         };
         dimensions.into_iter().flat_map(rows).collect()
     }
 }
+
+/// What is asked of a session.
+type Claim<'a> = &'a dyn Fn(&Session) -> Option<String>;
 
 impl Session {
     pub(crate) fn number(&self, field: &str) -> Option<i64> {

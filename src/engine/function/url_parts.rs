@@ -142,7 +142,7 @@ impl Parameter {
             Some(Self::Name)
         } else {
             let (_, network) = CLICK_IDS.iter().find(|(name, _)| key.eq_ignore_ascii_case(name))?;
-            Some(Self::ClickId(*network))
+            Some(Self::ClickId(network))
         }
     }
 }

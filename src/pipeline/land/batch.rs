@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::error::{Error, Kind, Result};
-use crate::lake::Change;
+use crate::lake::{Change, Snapshot};
 use crate::ops::{Outdated, Quarantine, note_files, quarantine_of};
 use crate::pipeline::context::{Context, milliseconds};
 use crate::pipeline::view::overtaken;
@@ -35,13 +35,7 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     let base = context.lake.snapshot(&source.table).await?;
     let spec = bronze_spec(source);
     check_evolution(&spec, base.as_ref())?;
-    if let Some(base) = &base
-        && base.offset_of(batch.application).await? >= Some(batch.number)
-    {
-        return Err(Error::new(Kind::Conflict, "another run has landed this batch meanwhile")
-            .at("batch", batch.number)
-            .hint("run again: what is left to do is found by itself"));
-    }
+    check_turn(&batch, base.as_ref()).await?;
     let files = batch.files.len() as u64;
     let total_bytes = batch.files.iter().map(InputFile::unread_bytes).sum();
     let threads = context.engine.cores();
@@ -91,6 +85,18 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     (report.version, _) = context.lake.commit(&spec, base.as_ref(), change).await?;
     report.milliseconds = milliseconds(started);
     Ok(report)
+}
+
+/// Whether nobody has landed the batch meanwhile.
+async fn check_turn(batch: &Batch<'_>, base: Option<&Snapshot>) -> Result<()> {
+    match base {
+        Some(base) if base.offset_of(batch.application).await? >= Some(batch.number) => {
+            Err(Error::new(Kind::Conflict, "another run has landed this batch meanwhile")
+                .at("batch", batch.number)
+                .hint("run again: what is left to do is found by itself"))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn described(note: &Note) -> String {

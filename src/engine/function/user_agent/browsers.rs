@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn the_list_is_read() {
-        assert!(NAMED.iter().any(|row| *row == (" line/", "LINE")));
+        assert!(NAMED.contains(&(" line/", "LINE")));
         assert!(NAMED.iter().all(|(word, name)| !word.is_empty() && !name.is_empty()));
         assert!(NAMED.iter().all(|(word, _)| *word == word.to_lowercase()));
     }
