@@ -126,7 +126,11 @@ fn summary(pipeline: &PipelineReport, lake: &str) -> String {
         1 => "started over once, another run had won; ".to_owned(),
         count => format!("started over {count} times, other runs had won; "),
     };
-    let epoch = pipeline.epoch.map_or_else(String::new, |epoch| format!("epoch {epoch}, "));
+    let epoch = match (pipeline.epoch, &pipeline.unpublished) {
+        (Some(epoch), _) => format!("epoch {epoch}, "),
+        (None, Some(why)) => format!("no epoch: {why}, "),
+        (None, None) => String::new(),
+    };
     format!(
         "{}: {what} ({restarts}{epoch}{}, lake {lake})\n",
         pipeline.pipeline,

@@ -16,6 +16,7 @@ mod raw;
 mod resolve;
 mod schedule;
 mod source;
+mod threshold;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub use channels::{Channels, Claim, Site};
 pub use ddl::JSON;
 pub use nesting::{Excess, check_nesting};
 pub use schedule::Schedule;
+pub use threshold::{Age, Limit, Thresholds};
 
 pub(crate) use mistake::Mistake;
 
@@ -78,6 +80,8 @@ pub struct Source {
     pub paths: Vec<PathBuf>,
     /// Which records keep their exact text.
     pub keep_raw: KeepRaw,
+    /// What must hold of its batches.
+    pub thresholds: Thresholds,
 }
 
 /// Which records keep their exact text in `_raw`.
@@ -115,6 +119,8 @@ pub struct Model {
     pub partition_by: Vec<String>,
     /// What its rows must satisfy.
     pub expectations: Vec<Expectation>,
+    /// What must hold of all of them.
+    pub thresholds: Thresholds,
     /// The place of the declaration: file and line.
     pub declared_at: (String, usize),
 }

@@ -20,6 +20,7 @@ impl Resolver {
         let paths = self.paths(file, raw);
         let choices = [("rescued", KeepRaw::Rescued), ("always", KeepRaw::Always)];
         let keep_raw = self.choice(file, raw.keep_raw.as_ref(), &choices).unwrap_or_default();
+        let thresholds = self.thresholds(file, &raw.thresholds);
         let ddl = self.file_of(file, &raw.name, &table)?;
         match ddl::read(table.name(), &ddl.text) {
             Ok(declaration) => Some(Source {
@@ -28,6 +29,7 @@ impl Resolver {
                 columns: declaration.columns,
                 paths: paths?,
                 keep_raw,
+                thresholds,
                 table,
             }),
             Err(mistakes) => self.mistakes(&ddl, mistakes),

@@ -26,6 +26,7 @@ mod layouts;
 mod limits;
 #[cfg(unix)]
 mod logs;
+mod loud;
 mod many_days;
 mod mistakes;
 mod models;

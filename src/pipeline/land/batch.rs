@@ -3,20 +3,24 @@
 use std::time::Instant;
 
 use crate::error::{Error, Kind, Result};
-use crate::lake::Change;
+use crate::lake::{Change, Snapshot};
 use crate::ops::{Outdated, Quarantine, note_files, quarantine_of};
 use crate::pipeline::context::{Context, milliseconds};
+use crate::pipeline::thresholds::{Landing, filled_before};
 use crate::pipeline::view::overtaken;
 use crate::pipeline::{SourceReport, Step};
 use crate::project::Source;
 use crate::source::{InputFile, Lineage, Note, feed};
 
 use super::decode::decode_all;
+use super::filled::Filled;
 use super::{bronze_spec, check_evolution, nothing_new};
 
 /// One batch on its way into Bronze.
 pub(super) struct Batch<'a> {
     pub source: &'a Source,
+    /// The columns by which models tell its rows apart.
+    pub keys: &'a [String],
     pub application: &'a str,
     pub number: i64,
     pub files: Vec<InputFile>,
@@ -35,13 +39,7 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     let base = context.lake.snapshot(&source.table).await?;
     let spec = bronze_spec(source);
     check_evolution(&spec, base.as_ref())?;
-    if let Some(base) = &base
-        && base.offset_of(batch.application).await? >= Some(batch.number)
-    {
-        return Err(Error::new(Kind::Conflict, "another run has landed this batch meanwhile")
-            .at("batch", batch.number)
-            .hint("run again: what is left to do is found by itself"));
-    }
+    check_not_landed(&batch, base.as_ref()).await?;
     let files = batch.files.len() as u64;
     let total_bytes = batch.files.iter().map(InputFile::unread_bytes).sum();
     let threads = context.engine.cores();
@@ -55,8 +53,17 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     let lineage = Lineage { batch: batch.number, ingested_at: context.as_of };
     let mut quarantine =
         Quarantine::open(&context.lake, &context.engine, &source.table, context.stamp())?;
-    let landed = decode_all(context, source, lineage, &feed, &mut quarantine).await?;
+    let whose = (source, batch.keys);
+    let landed = decode_all(context, whose, lineage, &feed, &mut quarantine).await?;
     let rejected = quarantine.rejected();
+    let came = Landing {
+        batch: batch.number,
+        records: landed.written.rows + rejected,
+        quarantined: rejected,
+        example: quarantine.example().map(str::to_owned),
+        filled: landed.filled.filled(),
+        missing: missing(base.as_ref(), &landed.filled).await?,
+    };
     commit_rejected(context, quarantine, &batch).await?;
     let read = feed.files().into_iter().map(|file| landed.content_of(file, batch.number));
     let read: Vec<_> = read.collect();
@@ -66,7 +73,7 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
         resumed: batch.is_resumed,
         files,
         bytes_read: total_bytes,
-        records_read: landed.written.rows + rejected,
+        records_read: came.records,
         rows_landed: landed.written.rows,
         rows_rescued: landed.rescued,
         records_quarantined: rejected,
@@ -79,15 +86,35 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
         ..nothing_new(source, 0)
     };
     let reason = format!("batch {} of {files} files", batch.number);
+    let mut notes = vec![context.note(), ("strategy", "append".into()), ("reason", reason.into())];
+    notes.extend(came.notes());
     let change = Change {
         adds: landed.written.adds,
         offsets: vec![(batch.application.to_owned(), batch.number)],
-        notes: vec![context.note(), ("strategy", "append".into()), ("reason", reason.into())],
+        notes,
         ..Change::default()
     };
     (report.version, _) = context.lake.commit(&spec, base.as_ref(), change).await?;
     report.milliseconds = milliseconds(started);
     Ok(report)
+}
+
+async fn check_not_landed(batch: &Batch<'_>, base: Option<&Snapshot>) -> Result<()> {
+    let Some(base) = base else { return Ok(()) };
+    match base.offset_of(batch.application).await? >= Some(batch.number) {
+        true => Err(Error::new(Kind::Conflict, "another run has landed this batch meanwhile")
+            .at("batch", batch.number)
+            .hint("run again: what is left to do is found by itself")),
+        false => Ok(()),
+    }
+}
+
+/// The key columns that the rows of the batch before had and those of this one lack, in words.
+async fn missing(base: Option<&Snapshot>, filled: &Filled) -> Result<Option<String>> {
+    match base.filter(|_| filled.has_empty()) {
+        Some(base) => Ok(filled.missing(&filled_before(base).await?)),
+        None => Ok(None),
+    }
 }
 
 fn described(note: &Note) -> String {

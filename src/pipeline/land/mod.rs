@@ -3,6 +3,7 @@
 mod batch;
 mod decode;
 mod delivery;
+mod filled;
 mod pending;
 
 use std::path::Path;
@@ -13,10 +14,12 @@ use crate::lake::{Change, Snapshot, TableSpec};
 use crate::name::TableName;
 use crate::ops::note_files;
 use crate::project::{Pipeline, Source};
+use crate::runtime::Timestamp;
 use crate::source::bronze_schema;
 
 use super::context::{Context, milliseconds};
 use super::foreign;
+use super::thresholds::ACCEPTS;
 use super::view::View;
 use super::{Deliveries, SourceReport};
 
@@ -41,15 +44,18 @@ pub(super) async fn land(
         is_settled =
             settle_foreign(context, view, source, bronze, accepts).await.map_err(placed)?;
     }
+    let newest_file = newest_file(&pending);
+    let keys = keys_of(pipeline, source);
     let before = reports.len();
     for (number, files) in std::mem::take(&mut pending.resumed) {
         let replaces = pending.batches.replaced_by(number);
         let application = &pending.application;
-        let batch = Batch { source, application, number, files, is_resumed: true, replaces };
+        let (keys, is_resumed) = (keys.as_slice(), true);
+        let batch = Batch { source, keys, application, number, files, is_resumed, replaces };
         reports.push(land_batch(context, batch).await.map_err(placed)?);
     }
     if !pending.files.is_empty() {
-        reports.push(land_new(context, source, &pending).await.map_err(placed)?);
+        reports.push(land_new(context, (source, &keys), &pending).await.map_err(placed)?);
     }
     let version = match reports.get(before..).and_then(<[_]>::last) {
         Some(landed) => landed.version,
@@ -72,6 +78,7 @@ pub(super) async fn land(
         .map_err(placed)?;
     if let Some(first) = reports.get_mut(before) {
         first.deliveries = pending.deliveries;
+        first.newest_file = newest_file;
         first.warnings.extend(pending.warnings);
     }
     view.leave_at(&source.table, version, pending.bronze.as_ref()).await
@@ -104,8 +111,36 @@ async fn settle_foreign(
     Ok(true)
 }
 
+/// Lets what has landed of `source` be published, whatever thresholds its batches cross.
+pub(super) async fn accept(context: &Context, view: &View, source: &Source) -> Result<()> {
+    let base = view.state_of(&source.table).await?;
+    let reason = "accepted as it is";
+    let notes = vec![context.note(), ("reason", reason.into()), (ACCEPTS, true.into())];
+    let change = Change { notes, ..Change::default() };
+    let (version, _) = context.lake.commit(&bronze_spec(source), Some(&base), change).await?;
+    view.leave_at(&source.table, version, None).await
+}
+
+/// The columns of `source` by which the models that read it tell their rows apart.
+fn keys_of(pipeline: &Pipeline, source: &Source) -> Vec<String> {
+    let models = pipeline.models.iter().filter(|model| model.reads.contains(&source.table));
+    let keys = models.flat_map(|model| &model.by);
+    let is_column = |key: &&String| source.columns.field_with_name(key).is_ok();
+    keys.filter(is_column).cloned().collect()
+}
+
+/// When the newest file was changed of all that are in a batch or will be.
+fn newest_file(pending: &Pending) -> Option<Timestamp> {
+    let new = pending.files.iter().map(|file| file.modified_at);
+    new.chain(pending.batches.newest_file()).max()
+}
+
 /// Plans the files that are in no batch as the next one, and lands it.
-async fn land_new(context: &Context, source: &Source, pending: &Pending) -> Result<SourceReport> {
+async fn land_new(
+    context: &Context,
+    (source, keys): (&Source, &[String]),
+    pending: &Pending,
+) -> Result<SourceReport> {
     let Pending { application, batches, abandoned, files, .. } = pending;
     if let Some(newest) = abandoned.last() {
         give_up(context, source, application, *newest).await?;
@@ -113,6 +148,7 @@ async fn land_new(context: &Context, source: &Source, pending: &Pending) -> Resu
     let number = batches.plan(&context.lake, files, abandoned, context.stamp()).await?;
     let batch = Batch {
         source,
+        keys,
         application,
         number,
         files: files.clone(),
@@ -170,6 +206,7 @@ fn nothing_new(source: &Source, version: u64) -> SourceReport {
         batch: None,
         resumed: false,
         files: 0,
+        newest_file: None,
         deliveries: Deliveries::default(),
         bytes_read: 0,
         records_read: 0,
