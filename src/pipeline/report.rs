@@ -126,6 +126,8 @@ pub struct SourceReport {
     pub resumed: bool,
     /// Files read.
     pub files: u64,
+    /// What was changed about the columns of the table, because their declaration was.
+    pub redeclared: Option<String>,
     /// When the newest file was changed that is in this batch or one before.
     pub newest_file: Option<Timestamp>,
     /// How they, and those that were not read, differ from what had landed.

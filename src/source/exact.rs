@@ -36,7 +36,16 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Record<'_>, String> {
 
 /// Appends a row; gives the JSON list of what was rescued.
 pub(super) fn append(row: &mut StructColumn, record: &Record<'_>) -> Option<String> {
-    let mut rescue = Rescue::default();
+    append_rescuing(row, record, MOST_ENTRIES)
+}
+
+/// The same for a record whose text is nowhere else: however much is rescued, all of it is kept.
+pub(super) fn append_keeping_all(row: &mut StructColumn, record: &Record<'_>) -> Option<String> {
+    append_rescuing(row, record, usize::MAX)
+}
+
+fn append_rescuing(row: &mut StructColumn, record: &Record<'_>, most: usize) -> Option<String> {
+    let mut rescue = Rescue { json: String::new(), entries: 0, most };
     append_struct(row, &record.entries, "", &mut rescue);
     rescue.into_json()
 }
@@ -176,10 +185,11 @@ fn join(parent: &str, key: &str) -> String {
 }
 
 /// What did not fit, as it is written into `_rescued`.
-#[derive(Default)]
 struct Rescue {
     json: String,
     entries: usize,
+    /// How many entries are written; more are only counted.
+    most: usize,
 }
 
 /// More entries of one record are only counted: its text is in `_raw`, and a list of a million
@@ -189,7 +199,7 @@ const MOST_ENTRIES: usize = 1000;
 impl Rescue {
     fn add(&mut self, path: String, raw: &str, reason: &str) {
         self.entries += 1;
-        if self.entries <= MOST_ENTRIES {
+        if self.entries <= self.most {
             self.push(path, raw, reason);
         }
     }
@@ -205,8 +215,7 @@ impl Rescue {
         if self.entries == 0 {
             return None;
         }
-        if self.entries > MOST_ENTRIES {
-            let more = self.entries - MOST_ENTRIES;
+        if let Some(more) = self.entries.checked_sub(self.most).filter(|more| *more > 0) {
             self.push(String::new(), "null", &format!("and {more} more: see _raw"));
         }
         self.json.push(']');

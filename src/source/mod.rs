@@ -25,6 +25,8 @@ mod layout;
 mod open;
 mod parse;
 mod pattern;
+mod rebuilt;
+mod redeclared;
 mod verify;
 mod walk;
 
@@ -40,6 +42,7 @@ pub use decode::{Decoder, Lineage, bronze_schema};
 pub use discover::{Discovered, discover, look_at, searches};
 pub use feed::{Feed, Note, ReadFile, feed};
 pub use hash::prefix_hashes;
+pub use redeclared::{Redeclaration, json_places};
 
 /// A file that holds records.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ mod compaction;
 mod credits;
 mod damaged_files;
 mod deliveries;
+mod evolution;
 mod exits;
 mod fuzz;
 mod generated;

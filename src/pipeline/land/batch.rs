@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
+use arrow::datatypes::FieldRef;
+
 use crate::error::{Error, Kind, Result};
-use crate::lake::{Change, Snapshot};
+use crate::lake::{Change, Snapshot, TableSpec};
 use crate::ops::{Outdated, Quarantine, note_files, quarantine_of};
 use crate::pipeline::context::{Context, milliseconds};
 use crate::pipeline::thresholds::{Landing, filled_before};
@@ -14,7 +16,7 @@ use crate::source::{InputFile, Lineage, Note, feed};
 
 use super::decode::decode_all;
 use super::filled::Filled;
-use super::{bronze_spec, check_evolution, nothing_new};
+use super::{bronze_spec, nothing_new};
 
 /// One batch on its way into Bronze.
 pub(super) struct Batch<'a> {
@@ -37,8 +39,8 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     let started = Instant::now();
     let source = batch.source;
     let base = context.lake.snapshot(&source.table).await?;
-    let spec = bronze_spec(source);
-    check_evolution(&spec, base.as_ref())?;
+    let spec = bronze_spec(source, base.as_ref());
+    check_columns(&spec, base.as_ref())?;
     check_not_landed(&batch, base.as_ref()).await?;
     let files = batch.files.len() as u64;
     let total_bytes = batch.files.iter().map(InputFile::unread_bytes).sum();
@@ -97,6 +99,18 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     (report.version, _) = context.lake.commit(&spec, base.as_ref(), change).await?;
     report.milliseconds = milliseconds(started);
     Ok(report)
+}
+
+/// Fails when another run, of another declaration, gave the table other columns meanwhile.
+fn check_columns(spec: &TableSpec, base: Option<&Snapshot>) -> Result<()> {
+    let stands = |field: &FieldRef| {
+        let declared = spec.schema.field_with_name(field.name());
+        declared.is_ok_and(|declared| declared.data_type() == field.data_type())
+    };
+    match base.is_none_or(|base| base.schema().fields().iter().all(stands)) {
+        true => Ok(()),
+        false => Err(overtaken(&spec.name)),
+    }
 }
 
 async fn check_not_landed(batch: &Batch<'_>, base: Option<&Snapshot>) -> Result<()> {
@@ -175,7 +189,8 @@ pub(super) async fn give_up(
         notes: vec![context.note(), ("reason", reason.into())],
         ..Change::default()
     };
-    context.lake.commit(&bronze_spec(source), base.as_ref(), change).await.map(drop)
+    let spec = bronze_spec(source, base.as_ref());
+    context.lake.commit(&spec, base.as_ref(), change).await.map(drop)
 }
 
 /// Under which name Bronze remembers the batch that was given up last.

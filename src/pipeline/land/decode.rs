@@ -60,7 +60,7 @@ pub(super) async fn decode_all(
     quarantine: &mut Quarantine,
 ) -> Result<Landed> {
     let (rejects, mut rejected) = mpsc::channel::<Vec<Quarantined>>(16);
-    let spec = bronze_spec(source);
+    let spec = bronze_spec(source, None);
     let mut workers = JoinSet::new();
     for _ in 0..context.engine.cores() {
         let decoder = Decoder::new(&source.columns, source.keep_raw, lineage)?;
