@@ -26,7 +26,7 @@ const EXAMPLE: &str = "quarantined_first";
 const FILLED: &str = "filled";
 const MISSING: &str = "missing";
 
-/// Among so many commits the batch before is looked for.
+/// Among so many commits the newest batches are looked for.
 const COMMITS_BACK: usize = 50;
 
 /// What came of one batch.
@@ -147,7 +147,8 @@ async fn unpublished(view: &View, state: &Snapshot) -> Result<Vec<Landing>> {
         Some(published) => state.version() - published,
         None => state.version() + 1,
     };
-    let history = state.history(usize::try_from(count).unwrap_or(usize::MAX)).await?;
+    let count = usize::try_from(count).unwrap_or(COMMITS_BACK).min(COMMITS_BACK);
+    let history = state.history(count).await?;
     let accepted = history.iter().position(|entry| entry.notes.contains_key(ACCEPTS));
     let open = history.get(..accepted.unwrap_or(history.len())).unwrap_or_default();
     let mut landings = open.iter().filter_map(|entry| Some((entry, Landing::of(entry)?)));
