@@ -25,6 +25,9 @@ pub(super) struct What {
     /// Take over rows that another program wrote to this Bronze table, and build anew what reads it
     #[arg(long, value_name = "TABLE")]
     accept_foreign: Vec<TableName>,
+    /// Build and publish this table though it crosses a threshold, as when all of a batch is broken
+    #[arg(long, value_name = "TABLE")]
+    accept: Vec<TableName>,
 }
 
 impl What {
@@ -35,6 +38,7 @@ impl What {
             select: self.select,
             refresh: if self.full_refresh { Refresh::All } else { Refresh::None },
             accept_foreign: self.accept_foreign,
+            accept: self.accept.into_iter().collect(),
         }
     }
 }

@@ -68,7 +68,7 @@ fn tables_text(plan: &PipelinePlan, shows_all: bool) -> String {
 }
 
 fn source_line(source: &SourcePlan) -> [String; 6] {
-    let (how, why) = match (source.batch, source.resumed) {
+    let (how, mut why) = match (source.batch, source.resumed) {
         (None, _) => {
             let said = source.deliveries.described().map(|said| format!(": {said}"));
             ("none".to_owned(), format!("no new files{}", said.unwrap_or_default()))
@@ -80,6 +80,9 @@ fn source_line(source: &SourcePlan) -> [String; 6] {
             (format!("batch {batch}"), "an interrupted run had begun with it".to_owned())
         }
     };
+    if let Some(what) = &source.redeclared {
+        why = format!("it is declared anew: {what}; {why}");
+    }
     [
         source.table.to_string(),
         how,
@@ -106,7 +109,8 @@ fn model_line(model: &ModelPlan) -> [String; 6] {
 }
 
 fn summary(plan: &PipelinePlan) -> String {
-    let landing = plan.sources.iter().filter(|source| source.batch.is_some()).count();
+    let is_touched = |source: &&SourcePlan| source.batch.is_some() || source.redeclared.is_some();
+    let landing = plan.sources.iter().filter(is_touched).count();
     let building = plan.models.iter().filter(|model| model.strategy != "none").count();
     match (landing, building) {
         (0, 0) => format!("{}: nothing to do", plan.pipeline),

@@ -77,24 +77,8 @@ fn print(context: &mut Context<'_>, report: &Report) -> Result<()> {
         if !tables.is_empty() {
             context.output.text(&tables)?;
         }
-        for source in &pipeline.sources {
-            let deliveries = Some(source.deliveries).filter(Deliveries::has_more_than_new);
-            if let Some(said) = deliveries.and_then(|deliveries| deliveries.described()) {
-                context.output.text(&format!("{}: {said}", source.table))?;
-            }
-        }
-        for source in pipeline.sources.iter().filter(|source| source.pieces_uncut > 0) {
-            context.output.text(&format!(
-                "{}: {} of {} bytes could not be cut into records, and may be more than one each: see ops.quarantine",
-                source.table,
-                counted(source.pieces_uncut, "piece"),
-                grouped(source.bytes_uncut),
-            ))?;
-        }
-        for source in &pipeline.sources {
-            for warning in &source.warnings {
-                context.output.text(&format!("{}: {warning}", source.table))?;
-            }
+        for note in pipeline.sources.iter().flat_map(source_notes) {
+            context.output.text(&note)?;
         }
         for expectation in pipeline.expectations.iter().filter(|one| one.failed + one.unknown > 0) {
             context.output.text(&format!(
@@ -110,6 +94,25 @@ fn print(context: &mut Context<'_>, report: &Report) -> Result<()> {
         context.output.text(&summary(pipeline, &report.lake))?;
     }
     Ok(())
+}
+
+/// What is to be said of a source besides its numbers.
+fn source_notes(source: &SourceReport) -> Vec<String> {
+    let table = &source.table;
+    let redeclared = source.redeclared.iter().map(|what| format!("{table}: declared anew: {what}"));
+    let mut notes: Vec<String> = redeclared.collect();
+    let deliveries = Some(source.deliveries).filter(Deliveries::has_more_than_new);
+    let said = deliveries.and_then(|deliveries| deliveries.described());
+    notes.extend(said.map(|said| format!("{table}: {said}")));
+    if source.pieces_uncut > 0 {
+        notes.push(format!(
+            "{table}: {} of {} bytes could not be cut into records, and may be more than one each: see ops.quarantine",
+            counted(source.pieces_uncut, "piece"),
+            grouped(source.bytes_uncut),
+        ));
+    }
+    notes.extend(source.warnings.iter().map(|warning| format!("{table}: {warning}")));
+    notes
 }
 
 fn summary(pipeline: &PipelineReport, lake: &str) -> String {
@@ -134,7 +137,11 @@ fn summary(pipeline: &PipelineReport, lake: &str) -> String {
         1 => "started over once, another run had won; ".to_owned(),
         count => format!("started over {count} times, other runs had won; "),
     };
-    let epoch = pipeline.epoch.map_or_else(String::new, |epoch| format!("epoch {epoch}, "));
+    let epoch = match (pipeline.epoch, &pipeline.unpublished) {
+        (Some(epoch), _) => format!("epoch {epoch}, "),
+        (None, Some(why)) => format!("no epoch: {why}, "),
+        (None, None) => String::new(),
+    };
     format!(
         "{}: {what} ({restarts}{epoch}{}, lake {lake})\n",
         pipeline.pipeline,

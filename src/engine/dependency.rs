@@ -365,7 +365,7 @@ mod tests {
     use arrow::datatypes::{Field, Schema};
 
     use super::*;
-    use crate::project::{Channels, Expectation, Strategy};
+    use crate::project::{Channels, Expectation, Strategy, Thresholds};
     use crate::runtime::Memory;
 
     fn model(sql: &str, by: &[&str]) -> Model {
@@ -381,6 +381,7 @@ mod tests {
             by: by.iter().map(|column| (*column).to_owned()).collect(),
             partition_by: Vec::new(),
             expectations: Vec::<Expectation>::new(),
+            thresholds: Thresholds::default(),
             declared_at: (String::new(), 0),
         }
     }

@@ -20,6 +20,8 @@ pub enum Kind {
     Conflict,
     /// Wait, or check the storage.
     Unavailable,
+    /// Look at what came: more of it is wrong than may be, so nothing was published.
+    Threshold,
     /// Nothing: it was asked to stop.
     Stopped,
     /// Report it, with the chain.
@@ -35,6 +37,7 @@ impl Kind {
             Self::Data => 4,
             Self::Conflict => 5,
             Self::Unavailable => 6,
+            Self::Threshold => 7,
             Self::Bug => 70,
             Self::Stopped => 130,
         }

@@ -123,6 +123,12 @@ impl Batches {
         Some(first.or_else(|| states.find_map(|state| state.content)))
     }
 
+    /// When the newest file was changed that is in a batch.
+    pub fn newest_file(&self) -> Option<Timestamp> {
+        let planned = self.files.values().flatten().filter(|state| state.part.is_some());
+        planned.map(|state| state.modified_at).max()
+    }
+
     /// Whether a file called `name` was planned before.
     pub fn knows(&self, name: &str) -> bool {
         self.files.contains_key(name)

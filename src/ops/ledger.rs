@@ -31,9 +31,11 @@ record! {
         restarts: u64,
         /// The epoch that it published.
         epoch: Option<u64>,
+        /// Why it published none.
+        unpublished: Option<String>,
         /// Models whose tables it wrote.
         tables_written: u64,
-        /// Why it did not end well.
+        /// Why it did not end well, down to its cause.
         error: Option<String>,
         /// The version of the program.
         clickwatch: String,

@@ -5,7 +5,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, ident, lit};
 use datafusion::prelude::DataFrame;
 
 use crate::engine::{Engine, Keys, Session, Tables, engine_error, row_checksums};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, shortened};
 use crate::lake::{Change, DataFile, Lake, Removal, Sink, Snapshot, TableSpec, Wanted, Written};
 use crate::name::TableName;
 use crate::rewrite::{Destination, Rows, files_holding, rows_of, write};
@@ -24,6 +24,8 @@ const BATCH: &str = "_batch";
 const BYTES_AT_ONCE: usize = 16 << 20;
 /// How much of a record is shown as text.
 const SHOWN_BYTES: usize = 64 << 10;
+/// How much of it is named in an error.
+const EXAMPLE_CHARACTERS: usize = 300;
 
 record! {
     /// One rejected record of any layer.
@@ -86,6 +88,20 @@ impl Rejected {
             record: record.bytes,
         }
     }
+
+    /// `a.json at 120: not JSON: …: {"user…`
+    fn described(&self) -> String {
+        let mut parts = Vec::new();
+        if let Some(source) = &self.source {
+            let position = self.position.map(|position| format!(" at {position}"));
+            parts.push(format!("{source}{}", position.unwrap_or_default()));
+        }
+        parts.extend(self.rule.clone());
+        parts.push(self.reason.clone());
+        let text = shown(&self.record);
+        parts.push(shortened(text.trim(), EXAMPLE_CHARACTERS).into_owned());
+        parts.join(": ")
+    }
 }
 
 /// Which earlier rejects of a table go when others are committed.
@@ -110,6 +126,7 @@ pub struct Quarantine {
     table: TableName,
     run: (String, Timestamp),
     rejected: u64,
+    example: Option<String>,
 }
 
 /// The newest state of the table of all quarantines, or None when there is none yet.
@@ -134,6 +151,7 @@ impl Quarantine {
             table: table.clone(),
             run: (run_id.to_owned(), at),
             rejected: 0,
+            example: None,
         })
     }
 
@@ -142,8 +160,16 @@ impl Quarantine {
         self.rejected
     }
 
+    /// The first that was added, in words: where it came from, why it was rejected, its beginning.
+    pub fn example(&self) -> Option<&str> {
+        self.example.as_deref()
+    }
+
     /// Writes rejected records; nobody sees them before they are committed.
     pub async fn add(&mut self, rejected: Vec<Rejected>) -> Result<()> {
+        if self.example.is_none() {
+            self.example = rejected.first().map(Rejected::described);
+        }
         self.rejected += rejected.len() as u64;
         // A column holds 2 GiB at most, and a record may be a large part of that.
         let (mut rows, mut bytes) = (Vec::new(), 0);

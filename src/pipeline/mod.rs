@@ -9,7 +9,7 @@
 //!
 //! | folder | what it does |
 //! |---|---|
-//! | `options`, `context`, `view`, `report`, `progress`, `foreign` | what the steps of a run share |
+//! | `options`, `context`, `view`, `report`, `progress`, `foreign`, `thresholds` | what the steps of a run share |
 //! | `check` | expectations of rows, and totals by which rows are compared |
 //! | `land` | files of a source into a batch, a batch into Bronze |
 //! | `build` | one model: what has to be done, and the doing of it |
@@ -27,6 +27,7 @@ mod options;
 mod progress;
 mod report;
 mod run;
+mod thresholds;
 mod verify;
 mod view;
 

@@ -18,6 +18,8 @@ pub struct Options {
     pub refresh: Refresh,
     /// Bronze tables in which rows that another program wrote are taken over.
     pub accept_foreign: Vec<TableName>,
+    /// Tables that are published whatever thresholds they cross.
+    pub accept: HashSet<TableName>,
 }
 
 /// Which models are computed anew even though they could be brought up to date.

@@ -59,6 +59,8 @@ pub struct PipelineReport {
     pub restarts: u64,
     /// The epoch that it published, if it did.
     pub epoch: Option<u64>,
+    /// Why it published none.
+    pub unpublished: Option<String>,
     /// The sources, in order.
     pub sources: Vec<SourceReport>,
     /// The models, in order.
@@ -124,6 +126,10 @@ pub struct SourceReport {
     pub resumed: bool,
     /// Files read.
     pub files: u64,
+    /// What was changed about the columns of the table, because their declaration was.
+    pub redeclared: Option<String>,
+    /// When the newest file was changed that is in this batch or one before.
+    pub newest_file: Option<Timestamp>,
     /// How they, and those that were not read, differ from what had landed.
     pub deliveries: Deliveries,
     /// Their bytes on disk.
@@ -231,6 +237,7 @@ impl PipelineReport {
             recording_milliseconds: 0,
             restarts: 0,
             epoch: None,
+            unpublished: None,
             sources: Vec::new(),
             tables: Vec::new(),
             expectations: Vec::new(),

@@ -18,6 +18,7 @@ mod record_path;
 mod resolve;
 mod schedule;
 mod source;
+mod threshold;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub use format::{CsvOptions, Format, FormatKind, Header};
 pub use nesting::{Excess, check_nesting};
 pub use record_path::{PathStep, RecordPath};
 pub use schedule::Schedule;
+pub use threshold::{Age, Limit, Thresholds};
 
 pub(crate) use mistake::Mistake;
 
@@ -84,6 +86,8 @@ pub struct Source {
     pub format: Format,
     /// Which records keep their exact text.
     pub keep_raw: KeepRaw,
+    /// What must hold of its batches.
+    pub thresholds: Thresholds,
 }
 
 /// Which records keep their exact text in `_raw`.
@@ -121,6 +125,8 @@ pub struct Model {
     pub partition_by: Vec<String>,
     /// What its rows must satisfy.
     pub expectations: Vec<Expectation>,
+    /// What must hold of all of them.
+    pub thresholds: Thresholds,
     /// The place of the declaration: file and line.
     pub declared_at: (String, usize),
 }

@@ -36,6 +36,7 @@ pub(super) struct RawSource {
     pub paths: Vec<At<String>>,
     pub keep_raw: Option<At<String>>,
     pub format: RawFormat,
+    pub thresholds: RawThresholds,
 }
 
 /// What is said about how the files of a source are written.
@@ -75,6 +76,15 @@ pub(super) struct RawModel {
     pub by: Vec<At<String>>,
     pub partition_by: Vec<At<String>>,
     pub expectations: Vec<RawExpectation>,
+    pub thresholds: RawThresholds,
+}
+
+/// Numbers and texts that say how much may go wrong, as they were written.
+#[derive(Debug, Default)]
+pub(super) struct RawThresholds {
+    pub max_quarantined: Option<At<String>>,
+    pub at_least: Option<At<String>>,
+    pub freshness: Option<At<String>>,
 }
 
 #[derive(Debug)]
@@ -161,9 +171,14 @@ impl Reader<'_> {
     }
 
     fn source(&mut self, name: At<String>, table: &DeTable<'_>) -> RawSource {
-        self.only(table, &["files"]);
+        self.only(table, &["files", "max-quarantined", "min-records", "freshness"]);
+        let thresholds = RawThresholds {
+            max_quarantined: self.text_or_number(table, "max-quarantined"),
+            at_least: self.text_or_number(table, "min-records"),
+            freshness: self.text(table, "freshness"),
+        };
         let format = RawFormat::default();
-        let mut source = RawSource { name, paths: Vec::new(), keep_raw: None, format };
+        let mut source = RawSource { name, paths: Vec::new(), keep_raw: None, format, thresholds };
         for (key, value) in table {
             let (true, Some(files)) = (key.get_ref() == "files", value.get_ref().as_table()) else {
                 continue;
@@ -216,9 +231,15 @@ impl Reader<'_> {
     }
 
     fn model(&mut self, name: At<String>, table: &DeTable<'_>) -> RawModel {
-        self.only(table, &["strategy", "by", "partition-by", "expect"]);
+        let known = ["strategy", "by", "partition-by", "expect", "max-quarantined", "min-rows"];
+        self.only(table, &known);
         RawModel {
             name,
+            thresholds: RawThresholds {
+                max_quarantined: self.text_or_number(table, "max-quarantined"),
+                at_least: self.text_or_number(table, "min-rows"),
+                freshness: None,
+            },
             strategy: self.text(table, "strategy"),
             by: self.texts(table, "by"),
             partition_by: self.texts(table, "partition-by"),
@@ -254,6 +275,16 @@ impl Reader<'_> {
         let value = table.get(key)?;
         let text = self.as_text(key, value)?;
         Some(self.place(&value.span(), text))
+    }
+
+    fn text_or_number(&mut self, table: &DeTable<'_>, key: &str) -> Option<At<String>> {
+        let value = table.get(key)?;
+        let Some(number) = value.get_ref().as_integer() else { return self.text(table, key) };
+        let number = match i64::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) => number.to_string(),
+            Err(_) => number.as_str().to_owned(),
+        };
+        Some(self.place(&value.span(), number))
     }
 
     fn texts(&mut self, table: &DeTable<'_>, key: &str) -> Vec<At<String>> {

@@ -121,6 +121,7 @@ impl Resolver {
             .iter()
             .filter_map(|expectation| self.expectation(file, &table, expectation, parameters))
             .collect();
+        let thresholds = self.thresholds(file, &raw.thresholds);
         let sql = self.file_of(file, &raw.name, &table)?;
         let text = match parameters.fill(&sql.text) {
             Ok(text) => text,
@@ -138,6 +139,7 @@ impl Resolver {
                 by: values(&raw.by),
                 partition_by: values(&raw.partition_by),
                 expectations,
+                thresholds,
                 declared_at: (file.path.clone(), raw.name.line),
                 table,
             }),

@@ -24,6 +24,7 @@ impl Resolver {
             Ok(format) => Some(format),
             Err(mistakes) => self.mistakes(file, mistakes),
         };
+        let thresholds = self.thresholds(file, &raw.thresholds);
         let ddl = self.file_of(file, &raw.name, &table)?;
         match ddl::read(table.name(), &ddl.text) {
             Ok(declaration) => Some(Source {
@@ -33,6 +34,7 @@ impl Resolver {
                 paths: paths?,
                 format: format?,
                 keep_raw,
+                thresholds,
                 table,
             }),
             Err(mistakes) => self.mistakes(&ddl, mistakes),

@@ -9,5 +9,5 @@ mod streams;
 mod write;
 
 pub use holding::{files_holding, rows_of};
-pub use streams::{Distribution, NewRows};
+pub use streams::{Distribution, NewRows, RowFunction};
 pub use write::{Destination, Gate, Outcome, Rows, write};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use datafusion::common::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
@@ -16,8 +17,13 @@ use crate::error::Result;
 use crate::lake::TableSpec;
 use crate::name::Layer;
 
+/// What makes other rows of rows.
+pub type RowFunction = Arc<dyn Fn(&RecordBatch) -> Result<RecordBatch> + Send + Sync>;
+
 /// The new rows of a table.
 pub enum NewRows {
+    /// What a function makes of them, on each core of its own.
+    Made(Arc<dyn ExecutionPlan>, RowFunction),
     /// All of them.
     Plan(Arc<dyn ExecutionPlan>),
     /// All of them in parts that share no partition of the table, each planned for one core.
@@ -53,6 +59,26 @@ pub(super) fn of_plan(
     };
     let count = plan.output_partitioning().partition_count();
     (0..count).map(|part| session.execute(&plan, part)).collect()
+}
+
+/// What `function` makes of the rows of `plan`, in as many streams as it has partitions.
+pub(super) fn of_function(
+    spec: &TableSpec,
+    session: &Session,
+    plan: &Arc<dyn ExecutionPlan>,
+    function: &RowFunction,
+) -> Result<Vec<SendableRecordBatchStream>> {
+    let count = plan.output_partitioning().partition_count();
+    let made = |part| -> Result<SendableRecordBatchStream> {
+        let function = Arc::clone(function);
+        let rows = session.execute(plan, part)?.map(move |batch| {
+            let made = function(&batch?);
+            made.map_err(|e| DataFusionError::External(Box::new(e)))
+        });
+        let schema = Arc::clone(&spec.schema);
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+    };
+    (0..count).map(made).collect()
 }
 
 /// The rows of `parts` in a stream for each core, or in one where they belong into one file.

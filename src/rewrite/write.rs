@@ -15,7 +15,7 @@ use crate::engine::{Session, engine_error};
 use crate::error::{Error, Kind, Result};
 use crate::lake::{Lake, Sink, Snapshot, TableSpec, Written, encoded, to_stored};
 
-use super::streams::{Distribution, NewRows, of_parts, of_plan, of_rounds};
+use super::streams::{Distribution, NewRows, of_function, of_parts, of_plan, of_rounds};
 
 /// Where rows go.
 #[derive(Clone, Copy)]
@@ -74,6 +74,7 @@ pub async fn write(
     let Destination { lake, spec, base, cores } = to;
     let new = match rows.new {
         Some(NewRows::Plan(plan)) => of_plan(spec, session, plan, rows.distribution, cores)?,
+        Some(NewRows::Made(plan, function)) => of_function(spec, session, &plan, &function)?,
         Some(NewRows::Parts(parts)) => of_parts(spec, parts, cores),
         Some(NewRows::Rounds(rounds)) => of_rounds(spec, rounds, cores)?,
         None => Vec::new(),

@@ -49,7 +49,21 @@ pub(super) fn append(
     record: &Record<'_>,
     notes: Vec<Note>,
 ) -> Option<String> {
-    let mut rescue = Rescue::default();
+    append_rescuing(row, record, notes, MOST_ENTRIES)
+}
+
+/// The same for a record whose text is nowhere else: however much is rescued, all of it is kept.
+pub(super) fn append_keeping_all(row: &mut StructColumn, record: &Record<'_>) -> Option<String> {
+    append_rescuing(row, record, Vec::new(), usize::MAX)
+}
+
+fn append_rescuing(
+    row: &mut StructColumn,
+    record: &Record<'_>,
+    notes: Vec<Note>,
+    most: usize,
+) -> Option<String> {
+    let mut rescue = Rescue { json: String::new(), entries: 0, most };
     for Note { path, value, reason } in notes {
         rescue.add(path, &value, &reason);
     }
@@ -193,10 +207,11 @@ fn join(parent: &str, key: &str) -> String {
 }
 
 /// What did not fit, as it is written into `_rescued`.
-#[derive(Default)]
 struct Rescue {
     json: String,
     entries: usize,
+    /// How many entries are written; more are only counted.
+    most: usize,
 }
 
 /// More entries of one record are only counted: its text is in `_raw`, and a list of a million
@@ -206,7 +221,7 @@ const MOST_ENTRIES: usize = 1000;
 impl Rescue {
     fn add(&mut self, path: String, raw: &str, reason: &str) {
         self.entries += 1;
-        if self.entries <= MOST_ENTRIES {
+        if self.entries <= self.most {
             self.push(path, raw, reason);
         }
     }
@@ -222,8 +237,7 @@ impl Rescue {
         if self.entries == 0 {
             return None;
         }
-        if self.entries > MOST_ENTRIES {
-            let more = self.entries - MOST_ENTRIES;
+        if let Some(more) = self.entries.checked_sub(self.most).filter(|more| *more > 0) {
             self.push(String::new(), "null", &format!("and {more} more: see _raw"));
         }
         self.json.push(']');

@@ -31,6 +31,8 @@ mod parquet;
 mod parse;
 mod pattern;
 mod reader;
+mod rebuilt;
+mod redeclared;
 mod verify;
 mod walk;
 mod wanted;
@@ -49,6 +51,7 @@ pub use decode::Decoder;
 pub use discover::{Discovered, discover, look_at, searches};
 pub use feed::{Feed, Note, ReadFile, feed};
 pub use hash::prefix_hashes;
+pub use redeclared::{Redeclaration, json_places};
 
 /// A file that holds records.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -137,7 +137,8 @@ fn prepare(bench: &Bench, mutants: &[Mutant]) {
     for directory in ["pipelines", "sql/bronze", "landing"] {
         fs::create_dir_all(bench.path(directory)).unwrap();
     }
-    let pipeline = "[source.records.files]\npath = \"landing\"\nkeep-raw = \"always\"\n";
+    let pipeline = "[source.records]\nmax-quarantined = \"100%\"\n\
+        [source.records.files]\npath = \"landing\"\nkeep-raw = \"always\"\n";
     fs::write(bench.path("pipelines/fuzz.toml"), pipeline).unwrap();
     let columns = "id BIGINT, text TEXT, number DOUBLE, flag BOOLEAN, list ARRAY<TEXT>, any JSON";
     let table = format!("CREATE TABLE records ({columns})");

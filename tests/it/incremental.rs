@@ -134,7 +134,7 @@ fn a_session_that_a_correction_rejects_vanishes_and_comes_back() {
     let mut endless = session(3);
     endless["time_spent_seconds"] = json!(1_000_000);
     bench.land("b.json", endless.to_string());
-    bench.run();
+    bench.command(&["run", "--accept", "silver.sessions"]).ok();
     let count = "SELECT count(*) FROM silver.sessions WHERE session_id = 's-3'";
     let rejected = "SELECT count(*) FROM ops.quarantine WHERE table_name = 'silver.sessions'";
     assert_eq!((bench.value(count), bench.value(rejected)), (json!(0), json!(1)));

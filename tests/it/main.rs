@@ -23,6 +23,7 @@ mod damaged_files;
 mod deliveries;
 mod differences;
 mod envelopes;
+mod evolution;
 mod exits;
 mod fuzz;
 mod generated;
@@ -37,6 +38,7 @@ mod layouts;
 mod limits;
 #[cfg(unix)]
 mod logs;
+mod loud;
 mod many_days;
 mod mistakes;
 mod models;

@@ -223,23 +223,3 @@ fn a_full_disk_is_named_and_the_next_run_goes_on_when_there_is_room() {
     assert!(grown && again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
     assert_eq!(String::from_utf8(counted.stdout).unwrap(), "n\n20000\n");
 }
-
-#[test]
-fn a_changed_declaration_of_what_has_landed_is_refused() {
-    let bench = Bench::new();
-    bench.land("a.json", session(1).to_string());
-    bench.run();
-    bench.edit(
-        "sql/bronze/web_sessions.sql",
-        "    conversion BOOLEAN",
-        "    conversion BOOLEAN,\n    experiment TEXT",
-    );
-    bench.land("b.json", "{\"session_id\":\"n\",\"user_id\":\"u\",\"timestamp\":\"2025-07-01T00:00:00Z\",\"experiment\":\"b-17\"}");
-    bench.run();
-    assert_eq!(bench.value("SELECT count(*) FROM bronze.web_sessions WHERE experiment IS NULL"), 1);
-    bench.edit("sql/bronze/web_sessions.sql", "visit_count BIGINT", "visit_count TEXT");
-    bench.land("c.json", session(3).to_string());
-    let ended = bench.command(&["run"]);
-    assert_eq!(ended.code, 2, "{}", ended.err);
-    assert!(ended.err.contains("column=`visit_count`"), "{}", ended.err);
-}

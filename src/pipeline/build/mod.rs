@@ -14,7 +14,7 @@ mod touched;
 mod unchanged;
 mod working_set;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -31,6 +31,7 @@ use crate::rewrite::{NewRows, Outcome, Rows, write};
 use super::check::{Expectations, Gate, failed_expectation};
 use super::context::Context;
 use super::foreign::SETTLES;
+use super::thresholds::of_build;
 use super::view::View;
 use super::{ExpectationReport, Refresh, Step, TableReport};
 
@@ -57,6 +58,8 @@ pub(super) struct BuildContext {
     pub checked: Arc<Checked>,
     /// Models that are computed anew even when nothing has changed.
     pub refresh: Arc<Refresh>,
+    /// Tables that are built and published whatever thresholds they cross.
+    pub accepted: Arc<HashSet<TableName>>,
     /// Held while the quarantine is committed to: what one model takes out of it and what another
     /// adds would else be a conflict of the run with itself.
     pub quarantining: Arc<tokio::sync::Mutex<()>>,
@@ -260,6 +263,11 @@ async fn compute_in_shares(
         committed: true,
         ..how
     };
+    let is_judged = !context.accepted.contains(&model.table);
+    let crossed = of_build(model, &report, quarantine.example()).filter(|_| is_judged);
+    if let Some(error) = crossed {
+        return Err(error);
+    }
     Ok(Some(Written { removal: replaced.removal, outcome, quarantine, report }))
 }
 

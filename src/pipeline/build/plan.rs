@@ -8,6 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::lake::{At, Changes, CommitMark, Snapshot, extent};
 use crate::name::{Layer, TableName};
 use crate::pipeline::foreign;
+use crate::pipeline::land::redeclared_since;
 use crate::project::{Model, Strategy};
 
 use super::target::{Changed, Target, fingerprint, mark_id, spec_of, version_of};
@@ -141,12 +142,24 @@ async fn changes(
         }
         match upstream.changes_since(before).await? {
             Ok(changes) => changed.push((index, changes)),
-            Err(reason) => return Ok(Err(reason)),
+            Err(reason) => {
+                let said = declared_anew(upstream, before).await?;
+                return Ok(Err(said.unwrap_or(reason)));
+            }
         }
     }
     // What was only rearranged changes nothing.
     changed.retain(|(_, changes)| !changes.is_empty());
     Ok(Ok(changed))
+}
+
+/// What was changed about the columns of a Bronze table since the version `before`.
+async fn declared_anew(upstream: &Snapshot, before: u64) -> Result<Option<String>> {
+    if upstream.name().layer() != Layer::Bronze {
+        return Ok(None);
+    }
+    let what = redeclared_since(upstream, before).await?;
+    Ok(what.map(|what| format!("{} was declared anew: {what}", upstream.name())))
 }
 
 /// Whether the version `before` of an upstream table is another commit than when it was read: the table

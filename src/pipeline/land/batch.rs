@@ -2,21 +2,27 @@
 
 use std::time::Instant;
 
+use arrow::datatypes::FieldRef;
+
 use crate::error::{Error, Kind, Result};
-use crate::lake::{Change, Snapshot};
+use crate::lake::{Change, Snapshot, TableSpec};
 use crate::ops::{Outdated, Quarantine, note_files, quarantine_of};
 use crate::pipeline::context::{Context, milliseconds};
+use crate::pipeline::thresholds::{Landing, filled_before};
 use crate::pipeline::view::overtaken;
 use crate::pipeline::{SourceReport, Step};
 use crate::project::Source;
 use crate::source::{InputFile, Lineage, Note, feed};
 
 use super::decode::decode_all;
-use super::{bronze_spec, check_evolution, nothing_new};
+use super::filled::Filled;
+use super::{bronze_spec, nothing_new};
 
 /// One batch on its way into Bronze.
 pub(super) struct Batch<'a> {
     pub source: &'a Source,
+    /// The columns by which models tell its rows apart.
+    pub keys: &'a [String],
     pub application: &'a str,
     pub number: i64,
     pub files: Vec<InputFile>,
@@ -33,8 +39,8 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     let started = Instant::now();
     let source = batch.source;
     let base = context.lake.snapshot(&source.table).await?;
-    let spec = bronze_spec(source);
-    check_evolution(&spec, base.as_ref())?;
+    let spec = bronze_spec(source, base.as_ref());
+    check_columns(&spec, base.as_ref())?;
     check_turn(&batch, base.as_ref()).await?;
     let files = batch.files.len() as u64;
     let total_bytes = batch.files.iter().map(InputFile::unread_bytes).sum();
@@ -50,10 +56,19 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     let lineage = Lineage { batch: batch.number, ingested_at: context.as_of };
     let mut quarantine =
         Quarantine::open(&context.lake, &context.engine, &source.table, context.stamp())?;
-    let landed = decode_all(context, source, lineage, &feed, &mut quarantine).await?;
+    let whose = (source, batch.keys);
+    let landed = decode_all(context, whose, lineage, &feed, &mut quarantine).await?;
     drop(reading);
     let _committing = context.progress.begin(Step::Commit { table: source.table.clone() });
     let rejected = quarantine.rejected();
+    let came = Landing {
+        batch: batch.number,
+        records: landed.written.rows + rejected,
+        quarantined: rejected,
+        example: quarantine.example().map(str::to_owned),
+        filled: landed.filled.filled(),
+        missing: missing(base.as_ref(), &landed.filled).await?,
+    };
     commit_rejected(context, quarantine, &batch).await?;
     let read = feed.files().into_iter().map(|file| landed.content_of(file, batch.number));
     let read: Vec<_> = read.collect();
@@ -63,7 +78,7 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
         resumed: batch.is_resumed,
         files,
         bytes_read: total_bytes,
-        records_read: landed.written.rows + rejected,
+        records_read: came.records,
         rows_landed: landed.written.rows,
         rows_rescued: landed.rescued,
         records_quarantined: rejected,
@@ -76,10 +91,12 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
         ..nothing_new(source, 0)
     };
     let reason = format!("batch {} of {files} files", batch.number);
+    let mut notes = vec![context.note(), ("strategy", "append".into()), ("reason", reason.into())];
+    notes.extend(came.notes());
     let change = Change {
         adds: landed.written.adds,
         offsets: vec![(batch.application.to_owned(), batch.number)],
-        notes: vec![context.note(), ("strategy", "append".into()), ("reason", reason.into())],
+        notes,
         ..Change::default()
     };
     (report.version, _) = context.lake.commit(&spec, base.as_ref(), change).await?;
@@ -87,15 +104,34 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     Ok(report)
 }
 
+/// Fails when another run, of another declaration, gave the table other columns meanwhile.
+fn check_columns(spec: &TableSpec, base: Option<&Snapshot>) -> Result<()> {
+    let stands = |field: &FieldRef| {
+        let declared = spec.schema.field_with_name(field.name());
+        declared.is_ok_and(|declared| declared.data_type() == field.data_type())
+    };
+    match base.is_none_or(|base| base.schema().fields().iter().all(stands)) {
+        true => Ok(()),
+        false => Err(overtaken(&spec.name)),
+    }
+}
+
 /// Whether nobody has landed the batch meanwhile.
 async fn check_turn(batch: &Batch<'_>, base: Option<&Snapshot>) -> Result<()> {
-    match base {
-        Some(base) if base.offset_of(batch.application).await? >= Some(batch.number) => {
-            Err(Error::new(Kind::Conflict, "another run has landed this batch meanwhile")
-                .at("batch", batch.number)
-                .hint("run again: what is left to do is found by itself"))
-        }
-        Some(_) | None => Ok(()),
+    let Some(base) = base else { return Ok(()) };
+    match base.offset_of(batch.application).await? >= Some(batch.number) {
+        true => Err(Error::new(Kind::Conflict, "another run has landed this batch meanwhile")
+            .at("batch", batch.number)
+            .hint("run again: what is left to do is found by itself")),
+        false => Ok(()),
+    }
+}
+
+/// The key columns that the rows of the batch before had and those of this one lack, in words.
+async fn missing(base: Option<&Snapshot>, filled: &Filled) -> Result<Option<String>> {
+    match base.filter(|_| filled.has_empty()) {
+        Some(base) => Ok(filled.missing(&filled_before(base).await?)),
+        None => Ok(None),
     }
 }
 
@@ -157,7 +193,8 @@ pub(super) async fn give_up(
         notes: vec![context.note(), ("reason", reason.into())],
         ..Change::default()
     };
-    context.lake.commit(&bronze_spec(source), base.as_ref(), change).await.map(drop)
+    let spec = bronze_spec(source, base.as_ref());
+    context.lake.commit(&spec, base.as_ref(), change).await.map(drop)
 }
 
 /// Under which name Bronze remembers the batch that was given up last.

@@ -15,6 +15,7 @@ use crate::project::Source;
 use crate::source::{Decoder, Feed, InputFile, Lineage, Quarantined, ReadFile};
 
 use super::bronze_spec;
+use super::filled::Filled;
 
 /// What the decoders of a batch made of it together.
 #[derive(Default)]
@@ -26,6 +27,8 @@ pub(super) struct Landed {
     pub bytes_uncut: u64,
     /// For each file the last of what was rejected, by where it begins and ends in the content.
     last_rejected: HashMap<Arc<str>, (u64, u64)>,
+    /// What is in the key columns.
+    pub filled: Filled,
 }
 
 impl Landed {
@@ -51,19 +54,20 @@ impl Landed {
 /// Decodes and writes on all cores until the feed ends; what is rejected goes to `quarantine`.
 pub(super) async fn decode_all(
     context: &Context,
-    source: &Source,
+    (source, keys): (&Source, &[String]),
     lineage: Lineage,
     feed: &Feed,
     quarantine: &mut Quarantine,
 ) -> Result<Landed> {
     let (rejects, mut rejected) = mpsc::channel::<Vec<Quarantined>>(16);
-    let spec = bronze_spec(source);
+    let spec = bronze_spec(source, None);
     let mut workers = JoinSet::new();
     for _ in 0..context.engine.cores() {
         let decoder = Decoder::new(&source.columns, source.keep_raw, lineage)?;
         let decoder = decoder.inside(source.format.records.as_ref());
         let destination = (context.lake.clone(), spec.clone());
-        workers.spawn(decode(decoder, destination, feed.clone(), rejects.clone()));
+        let filled = Filled::of_keys(keys);
+        workers.spawn(decode(decoder, destination, feed.clone(), rejects.clone(), filled));
     }
     drop(rejects);
     let mut landed = Landed::default();
@@ -82,6 +86,7 @@ pub(super) async fn decode_all(
             worker.map_err(|e| Error::new(Kind::Bug, "a decoder ended by itself").because(e))??;
         landed.written.merge(part.written);
         landed.rescued += part.rescued;
+        landed.filled.merge(part.filled);
     }
     Ok(landed)
 }
@@ -92,6 +97,7 @@ async fn decode(
     (lake, spec): (Lake, TableSpec),
     feed: Feed,
     rejects: mpsc::Sender<Vec<Quarantined>>,
+    mut filled: Filled,
 ) -> Result<Landed> {
     let mut sink = lake.sink(&spec)?;
     let mut rescued = 0;
@@ -115,13 +121,15 @@ async fn decode(
         if decoder.is_full() || (piece.is_none() && decoder.rows() > 0) {
             let rows = decoder.take_rows()?;
             rescued += rescued_rows(&rows);
+            filled.note(&rows);
             if let Err(error) = sink.write(&rows).await {
                 sink.abort().await;
                 return Err(error);
             }
         }
         if piece.is_none() {
-            return Ok(Landed { written: sink.close().await?, rescued, ..Landed::default() });
+            let written = sink.close().await?;
+            return Ok(Landed { written, rescued, filled, ..Landed::default() });
         }
     }
 }

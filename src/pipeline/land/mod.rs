@@ -3,26 +3,33 @@
 mod batch;
 mod decode;
 mod delivery;
+mod filled;
 mod pending;
+mod redeclare;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::lake::{Change, Snapshot, TableSpec};
 use crate::name::TableName;
 use crate::ops::note_files;
 use crate::project::{Pipeline, Source};
+use crate::runtime::Timestamp;
 use crate::source::bronze_schema;
 
 use super::context::{Context, milliseconds};
 use super::foreign;
+use super::thresholds::ACCEPTS;
 use super::view::View;
 use super::{Deliveries, SourceReport};
 
 use batch::{Batch, give_up, land_batch};
+use redeclare::{fingerprint, redeclare};
 
 pub(super) use pending::{Pending, pending};
+pub(super) use redeclare::{redeclaration, redeclared_since};
 
 /// Lands what is new in `source`: first what an earlier run had planned and not finished, then what
 /// was found since. Adds to `reports` what was done, and one report when nothing was.
@@ -36,31 +43,30 @@ pub(super) async fn land(
     let placed = |e: Error| e.at("pipeline", &pipeline.name).at("source", source.table.name());
     let started = Instant::now();
     let mut pending = pending(context, pipeline, source, root).await.map_err(placed)?;
-    let mut is_settled = false;
-    if let Some(bronze) = &pending.bronze {
-        is_settled =
-            settle_foreign(context, view, source, bronze, accepts).await.map_err(placed)?;
-    }
+    let (is_settled, redeclared) =
+        prepare(context, view, (source, accepts), &mut pending).await.map_err(placed)?;
+    let newest_file = newest_file(&pending);
+    let keys = keys_of(pipeline, source);
     let before = reports.len();
     for (number, files) in std::mem::take(&mut pending.resumed) {
         let replaces = pending.batches.replaced_by(number);
         let application = &pending.application;
-        let batch = Batch { source, application, number, files, is_resumed: true, replaces };
+        let (keys, is_resumed) = (keys.as_slice(), true);
+        let batch = Batch { source, keys, application, number, files, is_resumed, replaces };
         reports.push(land_batch(context, batch).await.map_err(placed)?);
     }
     if !pending.files.is_empty() {
-        reports.push(land_new(context, source, &pending).await.map_err(placed)?);
+        reports.push(land_new(context, (source, &keys), &pending).await.map_err(placed)?);
     }
     let version = match reports.get(before..).and_then(<[_]>::last) {
         Some(landed) => landed.version,
         None => {
-            if is_settled {
-                pending.bronze = context.lake.snapshot(&source.table).await?;
-            }
             let base = pending.bronze.as_ref();
             let version = keep_shape(context, source, base).await.map_err(placed)?;
             reports.push(SourceReport {
-                committed: is_settled || base.map(Snapshot::version) != Some(version),
+                committed: is_settled
+                    || redeclared.is_some()
+                    || base.map(Snapshot::version) != Some(version),
                 milliseconds: milliseconds(started),
                 ..nothing_new(source, version)
             });
@@ -72,9 +78,32 @@ pub(super) async fn land(
         .map_err(placed)?;
     if let Some(first) = reports.get_mut(before) {
         first.deliveries = pending.deliveries;
+        first.newest_file = newest_file;
+        first.redeclared = redeclared;
         first.warnings.extend(pending.warnings);
     }
     view.leave_at(&source.table, version, pending.bronze.as_ref()).await
+}
+
+/// Settles what another program wrote, and gives the table the columns that are declared. Gives whether
+/// anything was settled, and what was changed about the columns.
+async fn prepare(
+    context: &Context,
+    view: &View,
+    (source, accepts): (&Source, &[TableName]),
+    pending: &mut Pending,
+) -> Result<(bool, Option<String>)> {
+    let Some(bronze) = &pending.bronze else { return Ok((false, None)) };
+    let is_settled = settle_foreign(context, view, source, bronze, accepts).await?;
+    if is_settled {
+        pending.bronze = context.lake.snapshot(&source.table).await?;
+    }
+    let Some(bronze) = &pending.bronze else { return Ok((is_settled, None)) };
+    let redeclared = redeclare(context, source, bronze).await?;
+    if redeclared.is_some() {
+        pending.bronze = context.lake.snapshot(&source.table).await?;
+    }
+    Ok((is_settled, redeclared))
 }
 
 /// Fails when another program has written to the table, unless `accepts` names it: then a commit says
@@ -100,12 +129,44 @@ async fn settle_foreign(
         (foreign::SETTLES, true.into()),
     ];
     let change = Change { notes, ..Change::default() };
-    context.lake.commit(&bronze_spec(source), Some(bronze), change).await?;
+    // The columns are not changed before the rows are.
+    let spec = bronze_spec(source, Some(bronze));
+    let spec = TableSpec { schema: Arc::clone(bronze.schema()), ..spec };
+    context.lake.commit(&spec, Some(bronze), change).await?;
     Ok(true)
 }
 
+/// Lets what has landed of `source` be published, whatever thresholds its batches cross.
+pub(super) async fn accept(context: &Context, view: &View, source: &Source) -> Result<()> {
+    let base = view.state_of(&source.table).await?;
+    let reason = "accepted as it is";
+    let notes = vec![context.note(), ("reason", reason.into()), (ACCEPTS, true.into())];
+    let change = Change { notes, ..Change::default() };
+    let spec = bronze_spec(source, Some(&base));
+    let (version, _) = context.lake.commit(&spec, Some(&base), change).await?;
+    view.leave_at(&source.table, version, None).await
+}
+
+/// The columns of `source` by which the models that read it tell their rows apart.
+fn keys_of(pipeline: &Pipeline, source: &Source) -> Vec<String> {
+    let models = pipeline.models.iter().filter(|model| model.reads.contains(&source.table));
+    let keys = models.flat_map(|model| &model.by);
+    let is_column = |key: &&String| source.columns.field_with_name(key).is_ok();
+    keys.filter(is_column).cloned().collect()
+}
+
+/// When the newest file was changed of all that are in a batch or will be.
+fn newest_file(pending: &Pending) -> Option<Timestamp> {
+    let new = pending.files.iter().map(|file| file.modified_at);
+    new.chain(pending.batches.newest_file()).max()
+}
+
 /// Plans the files that are in no batch as the next one, and lands it.
-async fn land_new(context: &Context, source: &Source, pending: &Pending) -> Result<SourceReport> {
+async fn land_new(
+    context: &Context,
+    (source, keys): (&Source, &[String]),
+    pending: &Pending,
+) -> Result<SourceReport> {
     let Pending { application, batches, abandoned, files, .. } = pending;
     if let Some(newest) = abandoned.last() {
         give_up(context, source, application, *newest).await?;
@@ -113,6 +174,7 @@ async fn land_new(context: &Context, source: &Source, pending: &Pending) -> Resu
     let number = batches.plan(&context.lake, files, abandoned, context.stamp()).await?;
     let batch = Batch {
         source,
+        keys,
         application,
         number,
         files: files.clone(),
@@ -123,10 +185,9 @@ async fn land_new(context: &Context, source: &Source, pending: &Pending) -> Resu
 }
 
 /// Gives a Bronze table into which nothing lands the shape that models may rely on: creates it when
-/// it is not there, adds the columns that are new in its declaration. Gives its version.
+/// it is not there, puts its columns into the order of its declaration. Gives its version.
 async fn keep_shape(context: &Context, source: &Source, base: Option<&Snapshot>) -> Result<u64> {
-    let spec = bronze_spec(source);
-    check_evolution(&spec, base)?;
+    let spec = bronze_spec(source, base);
     if let Some(base) = base
         && base.schema().fields() == spec.schema.fields()
     {
@@ -136,31 +197,16 @@ async fn keep_shape(context: &Context, source: &Source, base: Option<&Snapshot>)
     Ok(context.lake.commit(&spec, base, change).await?.0)
 }
 
-fn bronze_spec(source: &Source) -> TableSpec {
+/// The table of `source`, which remembers what made it when it is at `base` already.
+fn bronze_spec(source: &Source, base: Option<&Snapshot>) -> TableSpec {
+    let before = base.and_then(Snapshot::fingerprint);
     TableSpec {
         name: source.table.clone(),
         schema: bronze_schema(&source.columns),
         partition_by: Vec::new(),
         description: source.description.clone(),
-        fingerprint: env!("CARGO_PKG_NAME").to_owned(),
+        fingerprint: before.unwrap_or_else(|| fingerprint(source)),
     }
-}
-
-/// Bronze may get new columns; those that it has stay as they are, because what they hold was
-/// decoded by the old declaration.
-fn check_evolution(spec: &TableSpec, base: Option<&Snapshot>) -> Result<()> {
-    let Some(base) = base else { return Ok(()) };
-    for old in base.schema().fields() {
-        let new = spec.schema.field_with_name(old.name()).ok();
-        if new.map(arrow::datatypes::Field::data_type) != Some(old.data_type()) {
-            return Err(Error::new(Kind::Invalid, "the declaration does not go with what has landed already")
-                .at("table", &spec.name)
-                .at("column", old.name())
-                .at("landed_as", old.data_type())
-                .hint("columns can be added; to change or drop one, load into another table or an empty lake"));
-        }
-    }
-    Ok(())
 }
 
 /// The report of a source in which nothing was done.
@@ -170,6 +216,8 @@ fn nothing_new(source: &Source, version: u64) -> SourceReport {
         batch: None,
         resumed: false,
         files: 0,
+        redeclared: None,
+        newest_file: None,
         deliveries: Deliveries::default(),
         bytes_read: 0,
         records_read: 0,

@@ -10,13 +10,14 @@ use crate::name::TableName;
 use crate::ops::Epoch;
 use crate::pipeline::build::BuildContext;
 use crate::pipeline::context::{Context, milliseconds};
-use crate::pipeline::land::land;
+use crate::pipeline::land::{accept, land};
+use crate::pipeline::thresholds::{check_rows, of_age, of_batches};
 use crate::pipeline::view::View;
-use crate::pipeline::{PipelineReport, Refresh, Status};
+use crate::pipeline::{Options, PipelineReport, Refresh, SourceReport, Status};
 use crate::project::{Model, Pipeline, Source};
 
 use super::models::build_all;
-use super::publish::publish;
+use super::publish::{Publication, publish};
 use super::selection::Selection;
 
 /// A pipeline on its way.
@@ -42,7 +43,8 @@ impl PipelineRun {
     ) -> Self {
         let view = View::new(&context.lake, tables(&pipeline).cloned().collect(), epoch);
         let run = context.clone();
-        let context = BuildContext { run, view, checked, refresh, quarantining: Arc::default() };
+        let (accepted, quarantining) = (Arc::default(), Arc::default());
+        let context = BuildContext { run, view, checked, refresh, accepted, quarantining };
         Self { context, pipeline, selection, accept_foreign: Vec::new() }
     }
 
@@ -52,9 +54,11 @@ impl PipelineRun {
         self
     }
 
-    /// The same, which takes over what another program wrote to the Bronze tables `tables`.
-    pub(super) fn accepting(mut self, tables: &[TableName]) -> Self {
-        self.accept_foreign = tables.to_vec();
+    /// The same, which accepts what `options` names: Bronze tables to which another program wrote, and
+    /// tables that cross thresholds.
+    pub(super) fn accepting(mut self, options: &Options) -> Self {
+        self.accept_foreign = options.accept_foreign.clone();
+        self.context.accepted = Arc::new(options.accept.clone());
         self
     }
 
@@ -90,7 +94,8 @@ impl PipelineRun {
         if let Err(error) = result {
             report.status =
                 if error.kind() == Kind::Stopped { Status::Stopped } else { Status::Failed };
-            report.error_text = Some(error.to_string());
+            report.unpublished = Some(format!("the run {}", report.status.as_str()));
+            report.error_text = Some(error.on_one_line());
             report.error = Some(error);
         }
         report
@@ -103,9 +108,42 @@ impl PipelineRun {
             let place = (root, accepts.as_slice());
             land(run, view, (&self.pipeline, source), place, &mut report.sources).await?;
         }
+        self.judge_sources(&report.sources).await?;
         build_all(&self.context, &self.models().collect::<Vec<_>>(), report).await?;
-        report.epoch = publish(run, view, &self.pipeline).await?;
+        for model in self.pipeline.models.iter().filter(|one| !self.accepts(&one.table)) {
+            check_rows(view, model).await?;
+        }
+        match publish(run, view, &self.pipeline).await? {
+            Publication::Epoch(number) => report.epoch = Some(number),
+            Publication::Nothing(why) => report.unpublished = Some(why),
+        }
         Ok(())
+    }
+
+    /// Fails when a source crosses a threshold, unless that is accepted. `landed` is what was done with
+    /// those that are selected; what an earlier run landed of the others may keep back the rest too.
+    async fn judge_sources(&self, landed: &[SourceReport]) -> Result<()> {
+        let BuildContext { run, view, .. } = &self.context;
+        for source in &self.pipeline.sources {
+            let Some(state) = view.state_if_any(&source.table).await? else { continue };
+            let crossed = of_batches(view, source, &state).await?;
+            let is_accepted = self.accepts(&source.table);
+            if is_accepted && crossed.is_some() {
+                accept(run, view, source).await?;
+            }
+            let own = landed.iter().filter(|one| one.table == source.table);
+            let own: Vec<_> = own.map(|one| one.newest_file).collect();
+            let newest = own.iter().flatten().max().copied();
+            let too_old = || of_age(source, newest).filter(|_| !own.is_empty());
+            if let Some(error) = crossed.or_else(too_old).filter(|_| !is_accepted) {
+                return Err(error.at("pipeline", &self.pipeline.name));
+            }
+        }
+        Ok(())
+    }
+
+    fn accepts(&self, table: &TableName) -> bool {
+        self.context.accepted.contains(table)
     }
 }
 

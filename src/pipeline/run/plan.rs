@@ -10,7 +10,7 @@ use crate::lake::extent;
 use crate::name::TableName;
 use crate::pipeline::Deliveries;
 use crate::pipeline::build::{Action, BuildPlan, plan_build, version_of};
-use crate::pipeline::land::pending;
+use crate::pipeline::land::{pending, redeclaration};
 use crate::pipeline::report::as_text;
 use crate::project::{Model, Source, Strategy};
 use crate::source::InputFile;
@@ -36,6 +36,8 @@ pub struct SourcePlan {
     pub table: TableName,
     /// The number of the batch, when there is something to land.
     pub batch: Option<i64>,
+    /// What would be changed about the columns of the table, because their declaration was.
+    pub redeclared: Option<String>,
     /// Whether an earlier run has begun with it.
     pub resumed: bool,
     /// Files.
@@ -83,7 +85,9 @@ impl PipelineRun {
             let placed =
                 |e: Error| e.at("pipeline", &self.pipeline.name).at("source", source.table.name());
             let own = self.plan_source(source, root).await.map_err(placed)?;
-            if own.batch.is_some() {
+            if own.redeclared.is_some() {
+                fates.insert(source.table.clone(), Fate::Rebuilt);
+            } else if own.batch.is_some() {
                 fates.insert(source.table.clone(), Fate::Changed);
             }
             sources.push(own);
@@ -101,8 +105,10 @@ impl PipelineRun {
         let resumed = pending.resumed.first();
         let files: Vec<&InputFile> =
             resumed.into_iter().flat_map(|(_, files)| files).chain(&pending.files).collect();
+        let redeclared = pending.bronze.as_ref().and_then(|bronze| redeclaration(source, bronze));
         Ok(SourcePlan {
             table: source.table.clone(),
+            redeclared: redeclared.map(|change| change.to_string()),
             batch: resumed.map(|(batch, _)| *batch).or(next),
             resumed: resumed.is_some(),
             files: files.len() as u64,

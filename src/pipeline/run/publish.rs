@@ -15,16 +15,27 @@ use crate::project::Pipeline;
 /// How often publishing is tried while other runs publish too.
 const ATTEMPTS: usize = 20;
 
-/// Publishes the states that the run leaves behind as a new epoch. Gives its number, or None when no
-/// table has a new state, or when a part of the pipeline that was not selected is behind the rest.
+/// What became of the states that a run left behind.
+pub(super) enum Publication {
+    /// They are the epoch of this number.
+    Epoch(u64),
+    /// None is published, and why.
+    Nothing(String),
+}
+
+/// Publishes the states that the run leaves behind as a new epoch, unless no table has a new state, or
+/// a part of the pipeline that was not selected is behind the rest.
 ///
 /// Errors: `Conflict` when another run has published something that does not go with this one.
 pub(super) async fn publish(
     context: &Context,
     view: &View,
     pipeline: &Pipeline,
-) -> Result<Option<u64>> {
-    let Some(own) = closed_set(view, pipeline).await? else { return Ok(None) };
+) -> Result<Publication> {
+    let own = match closed_set(view, pipeline).await? {
+        Ok(own) => own,
+        Err(why) => return Ok(Publication::Nothing(why)),
+    };
     for _ in 0..ATTEMPTS {
         let newest = Epoch::read(&context.engine, &context.lake, None).await?;
         let mut news = Vec::with_capacity(own.len());
@@ -32,7 +43,8 @@ pub(super) async fn publish(
             news.push((table, compare(context, state, newest.tables.get(table)).await?));
         }
         if !news.iter().any(|(_, news)| *news == News::Newer) {
-            return Ok(None);
+            let why = format!("no table has other rows than in epoch {}", newest.number);
+            return Ok(Publication::Nothing(why));
         }
         if let Some((table, _)) = news.iter().find(|(_, news)| *news == News::Older) {
             return Err(overtaken(table));
@@ -45,7 +57,7 @@ pub(super) async fn publish(
         let epoch = Epoch { number: newest.number + 1, tables };
         match epoch.publish(&context.lake, &pipeline.name, &context.run_id).await {
             Err(e) if e.kind() == Kind::Conflict => {}
-            result => return result.map(|()| Some(epoch.number)),
+            result => return result.map(|()| Publication::Epoch(epoch.number)),
         }
     }
     Err(Error::new(Kind::Conflict, "other runs publish all the time"))
@@ -97,29 +109,36 @@ async fn check_others(view: &View, pipeline: &Pipeline, newest: &Epoch) -> Resul
     Ok(())
 }
 
-/// The states of the tables of `pipeline`, if each model was built from exactly these rows.
+/// The states of the tables of `pipeline`, if each model was built from exactly these rows; else why
+/// they do not go together.
 async fn closed_set(
     view: &View,
     pipeline: &Pipeline,
-) -> Result<Option<BTreeMap<TableName, Snapshot>>> {
+) -> Result<std::result::Result<BTreeMap<TableName, Snapshot>, String>> {
     let mut own = BTreeMap::new();
+    let missing = |table: &TableName| Ok(Err(format!("{table} was never filled")));
     for source in &pipeline.sources {
-        let Some(state) = view.state_if_any(&source.table).await? else { return Ok(None) };
+        let Some(state) = view.state_if_any(&source.table).await? else {
+            return missing(&source.table);
+        };
         foreign::check(view, &state).await?;
         own.insert(source.table.clone(), state);
     }
     for model in &pipeline.models {
-        let Some(state) = view.state_if_any(&model.table).await? else { return Ok(None) };
+        let Some(state) = view.state_if_any(&model.table).await? else {
+            return missing(&model.table);
+        };
         for read in &model.reads {
             if !is_built_from(&state, &view.state_of(read).await?).await? {
-                return Ok(None);
+                let table = &model.table;
+                return Ok(Err(format!("{table} was not built from the newest rows of {read}")));
             }
         }
         foreign::check(view, &state).await?;
         own.insert(model.table.clone(), state);
     }
     own.retain(|table, _| table.layer() != Layer::Ops);
-    Ok(Some(own))
+    Ok(Ok(own))
 }
 
 /// Whether `state` was built from the rows of `upstream`, if perhaps from other files of them.

@@ -38,6 +38,7 @@ fn run_row(run_id: &str, report: &PipelineReport, at: Timestamp) -> RunRow {
         records_quarantined,
         restarts: report.restarts,
         epoch: report.epoch,
+        unpublished: report.unpublished.clone(),
         tables_written: report.tables.iter().filter(|table| table.committed).count() as u64,
         error: report.error_text.clone(),
         clickwatch: env!("CARGO_PKG_VERSION").to_owned(),

@@ -53,7 +53,7 @@ impl Runner {
         let mut report = Report::new(&context.run_id, self.lake.location());
         report.preparing_milliseconds = milliseconds(started);
         for run in runs {
-            let run = run.with_context(&context).accepting(&options.accept_foreign);
+            let run = run.with_context(&context).accepting(options);
             let done = self.until_done(run, project).await?;
             let failed = done.error.is_some();
             report.pipelines.push(done);
@@ -132,7 +132,7 @@ impl Runner {
         let pipelines =
             with_sources(project.select(options.pipeline.as_deref())?, &options.sources)?;
         let selection = Selection::read(&options.select, &pipelines)?;
-        check_accepted(&options.accept_foreign, &pipelines)?;
+        check_accepted(options, &pipelines)?;
         let epoch = Epoch::read(&self.engine, &self.lake, None).await?;
         let context = self.context();
         let refresh = Arc::new(options.refresh.clone());
@@ -177,11 +177,19 @@ impl Runner {
 }
 
 /// Only Bronze holds rows that no model can make again, and that somebody may have to take over.
-fn check_accepted(tables: &[TableName], pipelines: &[Pipeline]) -> Result<()> {
-    let is_source = |table: &TableName| {
-        pipelines.iter().flat_map(|one| &one.sources).any(|source| source.table == *table)
-    };
-    match tables.iter().find(|table| !is_source(table)) {
+/// Thresholds have all tables of the pipelines.
+fn check_accepted(options: &Options, pipelines: &[Pipeline]) -> Result<()> {
+    let sources = || pipelines.iter().flat_map(|one| &one.sources).map(|source| &source.table);
+    let models = pipelines.iter().flat_map(|one| &one.models).map(|model| &model.table);
+    let known: Vec<String> = sources().chain(models).map(ToString::to_string).collect();
+    if let Some(table) = options.accept.iter().find(|table| !known.contains(&table.to_string())) {
+        let error = Error::new(Kind::Missing, "there is no such table in what is run");
+        let hint = did_you_mean(&table.to_string(), known.iter().map(String::as_str));
+        let error = error.at("table", table);
+        return Err(hint.into_iter().fold(error, Error::hint));
+    }
+    let is_source = |table: &TableName| sources().any(|source| source == table);
+    match options.accept_foreign.iter().find(|table| !is_source(table)) {
         Some(table) => {
             Err(Error::new(Kind::Invalid, "foreign rows are taken over in Bronze tables only")
                 .at("table", table)
