@@ -26,7 +26,7 @@ use crate::error::{Error, Kind, Problem, Result};
 use crate::name::{TableName, did_you_mean};
 
 pub use channels::{Channels, Claim, Site};
-pub use ddl::JSON;
+pub use ddl::{JSON, declared_columns, is_column_name};
 pub use nesting::{Excess, check_nesting};
 pub use schedule::Schedule;
 

@@ -25,6 +25,8 @@ use crate::project::Channels;
 
 use bounded::Bounded;
 
+pub(crate) use instant::instant;
+
 /// The version of one of our functions; None for those of the engine. It counts when the function
 /// gives other results than before for what it was given before, so that tables that were built with it
 /// are built anew.
