@@ -2,6 +2,7 @@
 
 mod arguments;
 mod generate;
+mod infer;
 mod init;
 mod output;
 mod panics;
@@ -86,6 +87,8 @@ enum Verb {
     /// List, describe and trace the tables
     #[command(subcommand)]
     Tables(tables::Verb),
+    /// Look at files, and begin a table for them: columns, a source, a model
+    Infer(infer::Arguments),
     /// Begin a project: pipelines, SQL and sample data in an empty directory
     Init(init::Arguments),
     /// Make synthetic traffic with known truth, of any size, clean or dirty
@@ -249,6 +252,7 @@ async fn act(verb: Verb, context: Context<'_>, stop: &Stop) -> Result<()> {
         Verb::Verify(arguments) => verify::run(context, arguments).await,
         Verb::Sql(arguments) => stop.or_stopped(sql::run(context, arguments)).await,
         Verb::Tables(verb) => stop.or_stopped(tables::run(context, verb)).await,
+        Verb::Infer(arguments) => infer::run(context, arguments).await,
         Verb::Init(arguments) => init::run(context, &arguments),
         Verb::Generate(arguments) => generate::run(context, &arguments).await,
     }
