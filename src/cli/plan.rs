@@ -10,6 +10,10 @@ use super::Context;
 use super::arguments::{Format, What};
 use super::text::{aligned, grouped};
 
+/// What is said of a project that has no pipeline.
+pub(super) const EMPTY_PROJECT: &str =
+    "the project is empty: clickwatch infer PATH begins a table for your files";
+
 /// Says what a run would do: what is new upstream, what would be built and how, what would be built
 /// anew and why. Nothing is written.
 ///
@@ -35,6 +39,9 @@ pub(super) async fn show(mut context: Context<'_>, what: What, format: Format) -
         let text = serde_json::to_string_pretty(&plans)
             .map_err(|e| Error::new(Kind::Bug, "cannot write down the plan").because(e))?;
         return context.output.data(&text);
+    }
+    if project.pipelines.is_empty() {
+        return context.output.text(EMPTY_PROJECT);
     }
     for plan in &plans {
         let mut lines = vec![["table", "how", "files", "rows", "bytes", "why"].map(str::to_owned)];
