@@ -19,6 +19,7 @@ mod fuzz;
 mod generated;
 mod history;
 mod incremental;
+mod infer;
 #[cfg(unix)]
 mod lake;
 mod layers;
