@@ -4,6 +4,7 @@ pub mod cli;
 pub mod engine;
 pub mod error;
 pub mod generate;
+pub mod infer;
 pub mod lake;
 pub mod name;
 pub mod ops;

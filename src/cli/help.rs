@@ -8,11 +8,12 @@ const EXIT_CODES: &str = "Exit codes:
     4  the data break a rule that must hold
     5  another run won: run again
     6  the storage cannot be reached, or is full
+    7  a threshold is crossed: nothing was published
    70  a fault of clickwatch: report it
   130  stopped, as asked";
 
 /// The commands, and how they are used.
-const EXAMPLES: [(&str, &[&str]); 14] = [
+const EXAMPLES: [(&str, &[&str]); 15] = [
     (
         "clickwatch",
         &[
@@ -45,7 +46,11 @@ const EXAMPLES: [(&str, &[&str]); 14] = [
     ("clickwatch tables describe", &["clickwatch tables describe silver.sessions"]),
     ("clickwatch tables history", &["clickwatch tables history silver.sessions --limit 5"]),
     ("clickwatch tables compact", &["clickwatch tables compact bronze.web_sessions"]),
-    ("clickwatch init", &["clickwatch init traffic"]),
+    (
+        "clickwatch infer",
+        &["clickwatch infer landing/events", "clickwatch infer --print \"logs/*.csv.gz\""],
+    ),
+    ("clickwatch init", &["clickwatch init traffic", "clickwatch init --bare shop"]),
     (
         "clickwatch generate",
         &["clickwatch generate sessions landing --count 1000000 --files 8 --dirty"],

@@ -10,12 +10,20 @@ use crate::error::{Error, Kind, Result};
 
 use super::Context;
 
+/// Where the SQL of a project stands.
+const DIRECTORIES: [&str; 3] = ["sql/bronze", "sql/silver", "sql/gold"];
+/// What a pipeline looks like; its name keeps it from being one.
+const EXAMPLE: (&str, &str) = ("pipelines/_example.toml", include_str!("example.toml"));
+
 /// Where to begin.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The directory; it is created, and must be empty when it is there already
     #[arg(default_value = ".")]
     directory: PathBuf,
+    /// Write an empty project, with no more than an example of a pipeline
+    #[arg(long)]
+    bare: bool,
 }
 
 #[derive(RustEmbed)]
@@ -31,6 +39,9 @@ struct Embedded;
 pub(super) fn run(mut context: Context<'_>, arguments: &Arguments) -> Result<()> {
     let directory = &arguments.directory;
     refuse_full(directory)?;
+    if arguments.bare {
+        return bare(context, directory);
+    }
     let mut files = 0u64;
     for name in Embedded::iter() {
         context
@@ -38,18 +49,35 @@ pub(super) fn run(mut context: Context<'_>, arguments: &Arguments) -> Result<()>
             .check()
             .map_err(|e| e.hint("empty the directory, then begin the project again"))?;
         let Some(file) = Embedded::get(&name) else { continue };
-        let path = directory.join(&*name);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)
-                .map_err(|e| Error::io("cannot create a directory", parent, e))?;
-        }
-        fs::write(&path, &file.data).map_err(|e| Error::io("cannot write a file", &path, e))?;
+        write(&directory.join(&*name), &file.data)?;
         files += 1;
     }
     context.output.text(&format!(
         "wrote {files} files to {}\nnext: clickwatch run --project {0} --lake {0}/lake",
         directory.display()
     ))
+}
+
+fn bare(mut context: Context<'_>, directory: &Path) -> Result<()> {
+    for name in DIRECTORIES {
+        create(&directory.join(name))?;
+    }
+    let (example, text) = EXAMPLE;
+    write(&directory.join(example), text.as_bytes())?;
+    context.output.text(&format!(
+        "an empty project is in {}; {example} shows what a pipeline looks like\n\
+         next: clickwatch infer PATH --project {0}",
+        directory.display()
+    ))
+}
+
+fn write(path: &Path, content: &[u8]) -> Result<()> {
+    path.parent().map_or(Ok(()), create)?;
+    fs::write(path, content).map_err(|e| Error::io("cannot write a file", path, e))
+}
+
+fn create(directory: &Path) -> Result<()> {
+    fs::create_dir_all(directory).map_err(|e| Error::io("cannot create a directory", directory, e))
 }
 
 fn refuse_full(directory: &Path) -> Result<()> {

@@ -7,6 +7,7 @@ mod display;
 mod flat;
 mod generate;
 mod help;
+mod infer;
 mod init;
 mod listing;
 mod output;
@@ -113,6 +114,12 @@ enum Verb {
     /// List, describe and trace the tables
     #[command(subcommand)]
     Tables(tables::Verb),
+    /// Look at files, and begin a table for them: columns, a source, a model
+    ///
+    /// Writes the columns to sql/bronze, a source and a model to a pipeline, and the model to sql/silver.
+    /// Where something stands already, the difference is shown and nothing is written, unless --write
+    /// asks for it.
+    Infer(infer::Arguments),
     /// Begin a project: pipelines, SQL and sample data in an empty directory
     Init(init::Arguments),
     /// Make synthetic traffic with known truth, of any size, clean or dirty
@@ -292,6 +299,7 @@ async fn act(verb: Verb, context: Context<'_>, stop: &Stop) -> Result<()> {
         Verb::Verify(arguments) => verify::run(context, arguments).await,
         Verb::Sql(arguments) => stop.or_stopped(sql::run(context, arguments)).await,
         Verb::Tables(verb) => stop.or_stopped(tables::run(context, verb)).await,
+        Verb::Infer(arguments) => infer::run(context, arguments).await,
         Verb::Init(arguments) => init::run(context, &arguments),
         Verb::Generate(arguments) => generate::run(context, &arguments).await,
         Verb::Completions(arguments) => completions::run(context, &arguments, program()),

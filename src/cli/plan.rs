@@ -11,6 +11,10 @@ use super::arguments::{Format, What};
 use super::display::cut;
 use super::text::{aligned, counted, grouped};
 
+/// What is said of a project that has no pipeline.
+pub(super) const EMPTY_PROJECT: &str =
+    "the project is empty: clickwatch infer PATH begins a table for your files";
+
 /// What to plan, and how to print it.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -33,6 +37,9 @@ pub(super) async fn show(mut context: Context<'_>, what: What, format: Format) -
         let text = serde_json::to_string_pretty(&plans)
             .map_err(|e| Error::new(Kind::Bug, "cannot write down the plan").because(e))?;
         return context.output.data(&text);
+    }
+    if project.pipelines.is_empty() {
+        return context.output.text(EMPTY_PROJECT);
     }
     let screen = context.output.screen().filter(|_| !context.is_verbose);
     for plan in &plans {

@@ -36,6 +36,9 @@ pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Resul
                 .map_err(|e| Error::new(Kind::Bug, "cannot write down the report").because(e))?;
             context.output.data(&text)?;
         }
+        Format::Table if project.pipelines.is_empty() => {
+            context.output.text(plan::EMPTY_PROJECT)?
+        }
         Format::Table => print(&mut context, &report)?,
     }
     let failed = report.pipelines.iter_mut().find_map(|pipeline| pipeline.error.take());

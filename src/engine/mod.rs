@@ -37,3 +37,4 @@ pub use touched::{Moved, changed_rows, moved_keys};
 pub use failure::is_out_of_memory;
 
 pub(crate) use failure::engine_error;
+pub(crate) use function::instant;

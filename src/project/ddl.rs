@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, ColumnDef, DataType as SqlType, Statement, StructField,
 };
 
+use crate::error::Problem;
 use crate::name::is_identifier;
 
 use super::Mistake;
@@ -84,9 +85,28 @@ pub(super) fn read(name: &str, text: &str) -> Result<Declaration, Vec<Mistake>> 
     }
 }
 
+/// The columns that `text`, the CREATE TABLE in `file` of the Bronze table called `name`, declares.
+///
+/// Errors: every mistake in it.
+pub fn declared_columns(name: &str, file: &str, text: &str) -> Result<SchemaRef, Vec<Problem>> {
+    let declaration = read(name, text);
+    declaration
+        .map(|declaration| declaration.columns)
+        .map_err(|mistakes| mistakes.into_iter().map(|mistake| mistake.in_file(file)).collect())
+}
+
+/// Whether a column of Bronze can be called `name`, in quotes where it has letters of both cases.
+pub fn is_column_name(name: &str) -> bool {
+    !is_reserved(name) && is_identifier(&name.to_lowercase())
+}
+
+fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name.to_lowercase().as_str())
+}
+
 fn column_field(column: &ColumnDef) -> Result<Field, String> {
     let name = &column.name.value;
-    if RESERVED.contains(&name.to_lowercase().as_str()) {
+    if is_reserved(name) {
         let rescued = "a field of records that is called so goes to `_rescued`";
         return Err(format!("`{name}` is clickwatch's own column or Delta's: {rescued}"));
     }

@@ -56,11 +56,6 @@ pub(super) fn read(root: &Path) -> Result<Files> {
         channels: read_channels(root)?,
         ..Files::default()
     };
-    if files.pipelines.is_empty() {
-        return Err(Error::new(Kind::Missing, "there is no pipeline in this project")
-            .at("directory", pipelines.display())
-            .hint("a pipeline is a file such as pipelines/web_traffic.toml"));
-    }
     let sql = root.join("sql");
     for layer in names_in(&sql, true)? {
         let shown = format!("sql/{layer}");

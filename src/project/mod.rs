@@ -29,7 +29,7 @@ use crate::error::{Error, Kind, Problem, Result};
 use crate::name::{TableName, did_you_mean};
 
 pub use channels::{Channels, Claim, Line, Rule, Site};
-pub use ddl::JSON;
+pub use ddl::{JSON, declared_columns, is_column_name};
 pub use format::{CsvOptions, Format, FormatKind, Header};
 pub use nesting::{Excess, check_nesting};
 pub use record_path::{PathStep, RecordPath};

@@ -179,14 +179,14 @@ pub(super) fn kind_of(raw: &str) -> &'static str {
 }
 
 /// Whether a number is written without fraction and exponent.
-pub(super) fn is_whole_number(raw: &str) -> bool {
+pub(crate) fn is_whole_number(raw: &str) -> bool {
     let digits = raw.strip_prefix('-').unwrap_or(raw);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The number as a DOUBLE: a whole number only when it is exactly that number, any other as the
 /// nearest DOUBLE, which is what its text means.
-pub(super) fn exact_double(raw: &str) -> Option<f64> {
+pub(crate) fn exact_double(raw: &str) -> Option<f64> {
     if !raw.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
         return None;
     }
@@ -246,7 +246,7 @@ impl Rescue {
 }
 
 /// The entries of an object in their order, with duplicates.
-pub(super) struct Entries<'a>(pub Vec<(String, &'a RawValue)>);
+pub(crate) struct Entries<'a>(pub Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Entries<'de> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

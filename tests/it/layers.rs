@@ -10,7 +10,7 @@ const RANKS: [&[&str]; 9] = [
     &["runtime"],
     &["project"],
     &["source", "lake", "generate"],
-    &["engine"],
+    &["engine", "infer"],
     &["rewrite"],
     &["ops"],
     &["pipeline"],

@@ -29,6 +29,7 @@ mod fuzz;
 mod generated;
 mod history;
 mod incremental;
+mod infer;
 mod instants;
 mod json;
 #[cfg(unix)]

@@ -75,6 +75,13 @@ impl Bench {
         Self::of("clicks", "clicks", &std::env::temp_dir())
     }
 
+    /// An empty project.
+    pub(crate) fn bare() -> Self {
+        let bench = Self { directory: tempfile::tempdir().unwrap(), source: "" };
+        bench.command(&["init", "--bare", bench.directory.path().to_str().unwrap()]).ok();
+        bench
+    }
+
     fn of(pipeline: &str, source: &'static str, parent: &Path) -> Self {
         let bench = Self { directory: tempfile::tempdir_in(parent).unwrap(), source };
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -29,6 +29,8 @@ use crate::project::Channels;
 use bounded::Bounded;
 pub(super) use json::without_unions;
 
+pub(crate) use instant::instant;
+
 /// The version of one of our functions, and of those about JSON; None for those of the engine. It counts
 /// when the function gives other results than before for what it was given before, so that tables that
 /// were built with it are built anew.

@@ -113,7 +113,9 @@ async fn rewritten(
         return Ok(Outcome::default());
     }
     let seen = Arc::new(AtomicU64::new(0));
-    context.progress.begin(Step::Build { table: source.table.clone(), rows: Arc::clone(&seen) });
+    let _building = context
+        .progress
+        .begin(Step::Build { table: source.table.clone(), rows: Arc::clone(&seen) });
     let plan = session.table(bronze.provider_of(files)?)?.into_unoptimized_plan();
     let plan = session.physical(&plan).await?;
     let expected = extent(files).1;

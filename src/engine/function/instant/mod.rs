@@ -79,7 +79,7 @@ pub(super) fn time() -> DataType {
 }
 
 /// Microseconds since 1970.
-pub(super) fn instant(text: Option<&str>) -> Option<i64> {
+pub(crate) fn instant(text: Option<&str>) -> Option<i64> {
     let text = text?;
     usual(text.as_bytes()).or_else(|| any(text))
 }
