@@ -93,7 +93,7 @@ fn column_names(names: &[String]) -> Vec<String> {
             true => name.clone(),
             false => plain,
         };
-        let is_new = !columns.iter().any(|other| *other == column);
+        let is_new = !columns.contains(&column);
         columns.push(if is_new { column } else { String::new() });
     }
     columns

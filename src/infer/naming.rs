@@ -118,11 +118,11 @@ pub(super) fn plain_words(name: &str) -> String {
 /// called, without what tells its format or its number.
 pub(super) fn table_of(path: &Path) -> Option<String> {
     let is_pattern = |text: &str| text.contains(['*', '?', '[', '{']);
-    let parts = path.components().filter_map(|part| match part {
+    let mut parts = path.components().filter_map(|part| match part {
         std::path::Component::Normal(name) => name.to_str(),
         _ => None,
     });
-    let name = parts.filter(|name| !is_pattern(name)).next_back()?;
+    let name = parts.rfind(|name| !is_pattern(name))?;
     let stem = snake(name.split('.').find(|part| !part.is_empty())?);
     let mut bare = stem.as_str();
     while let Some((before, number)) = bare.rsplit_once('_')

@@ -226,7 +226,6 @@ pub(super) fn scalar(raw: &str) -> Option<Cow<'_, str>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::infer::testing::{profile, seconds};
 
     #[test]

@@ -99,9 +99,9 @@ fn columns_of_turn(turn: usize) -> String {
     (0..TYPES.len()).map(column).collect::<Vec<_>>().join(", ")
 }
 
-#[test]
-fn each_type_may_become_each_other_and_comes_back_as_it_was() {
-    let values = [
+/// Rows of values, each of the type that its column has at first.
+fn values() -> [[Value; 7]; 5] {
+    [
         [
             json!(i64::MAX),
             json!(0.1),
@@ -147,8 +147,12 @@ fn each_type_may_become_each_other_and_comes_back_as_it_was() {
             json!(null),
             json!(false),
         ],
-    ];
-    let records: Vec<Value> = values
+    ]
+}
+
+#[test]
+fn each_type_may_become_each_other_and_comes_back_as_it_was() {
+    let records: Vec<Value> = values()
         .into_iter()
         .map(|row| (0..).zip(row).map(|(column, value)| (format!("v{column}"), value)).collect())
         .collect();

@@ -5,7 +5,7 @@ use std::time::Instant;
 use arrow::datatypes::FieldRef;
 
 use crate::error::{Error, Kind, Result};
-use crate::lake::{Change, Snapshot, TableSpec};
+use crate::lake::{Change, Snapshot, TableSpec, Written};
 use crate::ops::{Outdated, Quarantine, note_files, quarantine_of};
 use crate::pipeline::context::{Context, milliseconds};
 use crate::pipeline::thresholds::{Landing, filled_before};
@@ -90,18 +90,23 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
         committed: true,
         ..nothing_new(source, 0)
     };
-    let reason = format!("batch {} of {files} files", batch.number);
-    let mut notes = vec![context.note(), ("strategy", "append".into()), ("reason", reason.into())];
-    notes.extend(came.notes());
-    let change = Change {
-        adds: landed.written.adds,
-        offsets: vec![(batch.application.to_owned(), batch.number)],
-        notes,
-        ..Change::default()
-    };
+    let change = change(context, &batch, landed.written, &came);
     (report.version, _) = context.lake.commit(&spec, base.as_ref(), change).await?;
     report.milliseconds = milliseconds(started);
     Ok(report)
+}
+
+/// What the batch does to the table.
+fn change(context: &Context, batch: &Batch<'_>, written: Written, came: &Landing) -> Change {
+    let reason = format!("batch {} of {} files", batch.number, batch.files.len());
+    let mut notes = vec![context.note(), ("strategy", "append".into()), ("reason", reason.into())];
+    notes.extend(came.notes());
+    Change {
+        adds: written.adds,
+        offsets: vec![(batch.application.to_owned(), batch.number)],
+        notes,
+        ..Change::default()
+    }
 }
 
 /// Fails when another run, of another declaration, gave the table other columns meanwhile.
