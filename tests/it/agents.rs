@@ -169,8 +169,8 @@ fn nobody_of_the_generator_is_a_bot() {
     bench.run();
     // What its user agents say is what it claims.
     let other = "SELECT user_agent FROM silver.sessions WHERE is_bot
-        OR user_agent(user_agent)['os'] IS DISTINCT FROM os
-        OR user_agent(user_agent)['browser'] IS DISTINCT FROM browser";
+        OR (user_agent(user_agent)['os'] IS DISTINCT FROM os)
+        OR (user_agent(user_agent)['browser'] IS DISTINCT FROM browser)";
     assert_eq!(bench.query(other), Vec::<Value>::new());
     assert!(
         bench.value("SELECT count(DISTINCT user_agent) FROM silver.sessions").as_u64() > Some(30)

@@ -27,7 +27,9 @@ impl OneSource {
         for directory in ["pipelines", "sql/bronze", "in"] {
             fs::create_dir_all(bench.path(directory)).unwrap();
         }
-        let section = format!("[source.t.files]\npath = \"in\"\n{options}\n");
+        // What becomes of each record is looked at, not of how many.
+        let limit = "[source.t]\nmax-quarantined = \"100%\"\n";
+        let section = format!("{limit}[source.t.files]\npath = \"in\"\n{options}\n");
         fs::write(bench.path("pipelines/p.toml"), section).unwrap();
         let table = format!("CREATE TABLE t ({columns})");
         fs::write(bench.path("sql/bronze/t.sql"), table).unwrap();
