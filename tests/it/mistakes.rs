@@ -70,7 +70,7 @@ fn an_expectation_over_an_unknown_column_is_named_with_its_line() {
         "check = \"session_dat IS NOT NULL\"",
     );
     let err = bench.command(&["run"]).err;
-    assert!(err.contains("pipelines/web_traffic.toml:50: there is no column `session_dat` (did you mean `session_date`?)"), "{err}");
+    assert!(err.contains("pipelines/web_traffic.toml:52: there is no column `session_dat` (did you mean `session_date`?)"), "{err}");
 }
 
 #[test]
