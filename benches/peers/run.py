@@ -35,10 +35,24 @@ TABLES = [
 ]
 # What clickwatch adds to each row for itself, and what a peer needs for telling the newest delivery.
 OWN_COLUMNS = {"_source", "_position", "_batch", "_ingested_at", "_rescued", "_raw", "filename", "file"}
-# What clickwatch computes besides, and its peers need not: claims in one form, and how users come back.
+# What clickwatch computes besides, and its peers need not: claims in one form, bots, how users come back.
 BESIDES = {
-    "silver.sessions": {"source", "medium", "campaign", "click_id"},
-    "silver.visit_count": {"active_days", "conversions", "avg_days_between"},
+    "silver.sessions": {
+        "source", "medium", "campaign", "click_id", "is_bot", "bot_reason",
+        "claimed_device_type", "claimed_os", "claimed_browser",
+    },
+    "silver.final_cookies": {"is_bot"},
+    "silver.visit_count": {"active_days", "conversions", "avg_days_between", "first_human_at"},
+}  # fmt: skip
+# What clickwatch brings to one form where its peers have what was claimed: the column that has the claim.
+CLAIMED = {"silver.sessions": {"device_type": "claimed_device_type", "os": "claimed_os", "browser": "claimed_browser"}}
+# Where clickwatch tells more rows apart, by source, medium and campaign in one form: what adds up is compared,
+# by the columns of the peers' rows. Visitors and averages do not add up, and are not compared.
+ADDED_UP = {
+    "gold.utm_attribution": (
+        ["session_date", "channel", "platform", "utm_medium", "utm_campaign"],
+        ["sessions", "conversions", "bounces", "engaged_sessions"],
+    ),
 }
 
 
@@ -161,9 +175,13 @@ def rows_of(connection, lake, table):
     delta = DeltaTable(str(path))
     files = [uri.removeprefix("file://") for uri in delta.file_uris()]
     rows = connection.read_parquet(files, hive_partitioning=True)
+    if table in ADDED_UP:
+        by, sums = ADDED_UP[table]
+        rows = rows.aggregate(", ".join([*by, *(f"sum({name})::BIGINT AS {name}" for name in sums)]))
+    claimed = {name: claim for name, claim in CLAIMED.get(table, {}).items() if claim in rows.columns}
     columns = {}
     for name, data_type in zip(rows.columns, rows.types):
-        text = f'"{name}"'
+        text = f'"{claimed.get(name, name)}"'
         if str(data_type) == "DOUBLE":
             # Sums of the same fractions in another order differ in the last digits.
             text = f"round({text}, 9)"

@@ -52,6 +52,8 @@ mod other_writers;
 mod own_names;
 mod parquet_sources;
 mod parts;
+#[cfg(unix)]
+mod readme;
 mod refused;
 mod rules;
 mod runs;
