@@ -57,7 +57,7 @@ pub(super) async fn show(mut context: Context<'_>, what: What, format: Format) -
 
 /// The lines of the tables that a run would change, or of all; the others are only counted.
 fn tables_text(plan: &PipelinePlan, shows_all: bool) -> String {
-    let is_shown_source = |source: &&SourcePlan| shows_all || source.batch.is_some();
+    let is_shown_source = |source: &&SourcePlan| shows_all || is_touched(source);
     let is_shown_model = |model: &&ModelPlan| shows_all || model.strategy != "none";
     let mut lines = vec![["table", "how", "files", "rows", "bytes", "why"].map(str::to_owned)];
     lines.extend(plan.sources.iter().filter(is_shown_source).map(source_line));
@@ -72,6 +72,11 @@ fn tables_text(plan: &PipelinePlan, shows_all: bool) -> String {
         texts.push(format!("{} unchanged", counted(unchanged as u64, "table")));
     }
     texts.join("\n")
+}
+
+/// Whether a run would change the table of `source`.
+fn is_touched(source: &SourcePlan) -> bool {
+    source.batch.is_some() || source.redeclared.is_some()
 }
 
 fn source_line(source: &SourcePlan) -> [String; 6] {
@@ -116,8 +121,7 @@ fn model_line(model: &ModelPlan) -> [String; 6] {
 }
 
 fn summary(plan: &PipelinePlan) -> String {
-    let is_touched = |source: &&SourcePlan| source.batch.is_some() || source.redeclared.is_some();
-    let landing = plan.sources.iter().filter(is_touched).count();
+    let landing = plan.sources.iter().filter(|source| is_touched(source)).count();
     let building = plan.models.iter().filter(|model| model.strategy != "none").count();
     match (landing, building) {
         (0, 0) => format!("{}: nothing to do", plan.pipeline),

@@ -55,7 +55,8 @@ const EXPENDABLE: [usize; 4] = [8, 9, 7, 4];
 
 /// The lines of the tables: of those that changed, or of all; the others are only counted.
 fn tables_text(pipeline: &PipelineReport, room: Option<usize>, shows_all: bool) -> String {
-    let is_shown_source = |source: &&SourceReport| shows_all || source.committed;
+    let is_shown_source =
+        |source: &&SourceReport| shows_all || source.committed || source.redeclared.is_some();
     let is_shown_table = |table: &&TableReport| shows_all || table.strategy != "none";
     let mut lines = vec![HEAD.map(str::to_owned)];
     lines.extend(pipeline.sources.iter().filter(is_shown_source).map(source_line));

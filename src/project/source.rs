@@ -66,5 +66,5 @@ impl Resolver {
 }
 
 fn is_pattern(path: &At<String>) -> bool {
-    path.value.contains(['*', '?'])
+    path.value.contains(['*', '?', '[', '{'])
 }
