@@ -198,7 +198,7 @@ fn clicks_of_odd_times_have_a_problem_and_no_day() {
             told("early", json!("time too early")),
             told("late", json!("time in the future")),
             told("mail", json!("time in the future")),
-            told("number", json!("time in the future")),
+            told("number", json!("no time")),
         ]
     );
     assert_eq!(bench.content("gold.click_trends"), trends);

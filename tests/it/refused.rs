@@ -22,7 +22,7 @@ fn a_broken_rule_is_reported_by_every_command_that_goes_by_the_rules() {
     for command in [ask.as_slice(), &["run"], &["plan"], &["verify"], &["run", "--dry-run"]] {
         let ended = bench.command(command);
         assert_eq!(ended.code, 2, "{command:?}: {}", ended.out);
-        let wanted = "sql/channel_rules.csv:10: `.*cp.*|ppc|(retargeting|paid.*` is not a regular";
+        let wanted = "sql/channel_rules.csv:13: `.*cp.*|ppc|(retargeting|paid.*` is not a regular";
         assert!(ended.err.contains(wanted), "{command:?}: {}", ended.err);
     }
     // What computes nothing by the rules goes on.

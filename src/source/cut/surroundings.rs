@@ -12,7 +12,10 @@ impl Cutter {
     /// by what stands before it. That does not tell records from what is inside of them in a tree.
     pub(super) fn stands_alone(&self, text: &[u8], range: &Range<usize>) -> bool {
         let before = text.get(..range.start).unwrap_or_default().trim_ascii_end();
-        let is_inside = matches!(before.last(), Some(b'{' | b'[' | b':' | b','));
+        // What holds no bracket holds no record either.
+        let stretch = self.stretch.and_then(|start| before.get(start..)).unwrap_or_default();
+        let is_inside = stretch.iter().any(|byte| matches!(byte, b'{' | b'['))
+            && matches!(before.last(), Some(b'{' | b'[' | b':' | b','));
         let ends = || {
             let next = skip(text, range.end, is_separator);
             let gap = text.get(range.end..next).unwrap_or_default();
@@ -43,6 +46,12 @@ impl Cutter {
                 Verdict::No => is_stray(text, at) || self.may_be_followed(text, true, at > end),
             },
             Some(0xef) => true,
+            // The bracket of an array of which the beginning is gone.
+            Some(b']') if is_on_own_line(text, end..at) => match closes_array(text, at, more) {
+                Verdict::Later => return Verdict::Later,
+                Verdict::Yes => true,
+                Verdict::No => self.may_be_followed(text, true, at > end),
+            },
             Some(b'}' | b']') => self.may_be_followed(text, true, at > end),
             Some(_) => self.may_be_followed(text, false, at > end),
         };
@@ -120,4 +129,9 @@ impl Cutter {
             }
         }
     }
+}
+
+/// Whether a line ends in `gap`.
+fn is_on_own_line(text: &[u8], gap: Range<usize>) -> bool {
+    text.get(gap).is_some_and(|gap| gap.contains(&b'\n'))
 }
