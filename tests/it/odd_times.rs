@@ -209,7 +209,8 @@ fn clicks_of_odd_times_have_a_problem_and_no_day() {
     assert_eq!(
         quality,
         [
-            json!({"outcome": "time in the future", "events": 3}),
+            json!({"outcome": "no time", "events": 1}),
+            json!({"outcome": "time in the future", "events": 2}),
             json!({"outcome": "time too early", "events": 1}),
         ]
     );

@@ -108,7 +108,7 @@ fn long_mistakes_in_files_are_cut() {
     let ended = bench.command(&["plan"]);
     assert_eq!(ended.code, 2);
     for file in
-        ["sql/channel_rules.csv:6", "sql/gold/funnel.sql:1:", "pipelines/web_traffic.toml:3:"]
+        ["sql/channel_rules.csv:8", "sql/gold/funnel.sql:1:", "pipelines/web_traffic.toml:3:"]
     {
         assert!(ended.err.contains(file), "{file}: {}", ended.err);
     }
