@@ -133,7 +133,10 @@ impl Session {
             Command::Epoch(pin) => self.read_epoch(pin, output).await?,
             Command::Output(path) => self.send_to(path, output)?,
             Command::Include(path) => self.include(&path, output).await?,
-            Command::Help => output.text(&help())?,
+            Command::Help => {
+                let screen = output.screen().unwrap_or(Screen::USUAL);
+                output.text(&help(screen.columns))?;
+            }
             Command::Quit => return Ok(Next::Leave),
             Command::Expanded(_) | Command::Format(_) | Command::Timing(_) => {
                 output.say(&self.set(&command));
