@@ -32,7 +32,7 @@ pub(super) const COMMANDS: [(&str, &str, &str); 14] = [
     ("\\epoch", "[N|latest]", "read the tables as an earlier run left them, or as the latest did"),
     ("\\watch", "[SECONDS]", "ask the last query again and again until Ctrl-C; every 2 seconds"),
     ("\\o", "[FILE]", "send answers to a file, or to the terminal again"),
-    ("\\i", "FILE", "ask the queries of a file"),
+    ("\\i", "FILE", "do what is in a file, as if it was typed"),
     ("\\e", "", "edit the query above, or the last one, with $VISUAL or $EDITOR"),
     ("\\?", "", "list the commands"),
     ("\\q", "", "leave; so does Ctrl-D"),
@@ -64,7 +64,7 @@ pub(super) enum Command {
     Watch(Duration),
     /// Send answers to a file.
     Output(Option<PathBuf>),
-    /// Ask the queries of a file.
+    /// Do what is in a file.
     Include(PathBuf),
     /// Edit a query.
     Edit,

@@ -39,6 +39,23 @@ impl<'a> Typed<'a> {
     }
 }
 
+/// The parts of `script` that could have been typed one after the other: lines up to one that finishes a
+/// query or has a command.
+pub(super) fn parts(script: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut start, mut end) = (0, 0);
+    for line in script.split_inclusive('\n') {
+        end += line.len();
+        let part = script.get(start..end).unwrap_or_default();
+        if Typed::new(part).is_finished() {
+            parts.push(part);
+            start = end;
+        }
+    }
+    parts.extend(script.get(start..).filter(|rest| !rest.is_empty()));
+    parts
+}
+
 /// Whether there is a backslash at `place`, and nothing in front of it that it could belong to.
 fn begins_command(text: &str, place: usize) -> bool {
     let Some((before, rest)) = text.split_at_checked(place) else { return false };
@@ -81,5 +98,15 @@ mod tests {
         for open in ["SELECT 1", "SELECT '\n\\e", "quit it", "SELECT ';"] {
             assert!(!Typed::new(open).is_finished(), "{open:?}");
         }
+    }
+
+    #[test]
+    fn a_script_is_done_part_by_part() {
+        let script = "\\timing on\nSELECT 1;\nSELECT\n'a;\n\\x' \\x\n\nSELECT 2";
+        assert_eq!(
+            parts(script),
+            ["\\timing on\n", "SELECT 1;\n", "SELECT\n'a;\n\\x' \\x\n", "\n", "SELECT 2"]
+        );
+        assert!(parts("").is_empty());
     }
 }
