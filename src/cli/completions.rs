@@ -51,7 +51,10 @@ pub(super) fn man(mut context: Context<'_>, page: &Page, mut program: clap::Comm
         })?,
     };
     let mut text = Vec::new();
+    // A command has no version of its own.
+    let source = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
     Man::new(command)
+        .source(source)
         .render(&mut text)
         .map_err(|e| Error::new(Kind::Bug, "cannot write a page of the manual").because(e))?;
     context.output.data(String::from_utf8_lossy(&text).trim_end())

@@ -13,6 +13,7 @@ use crate::runtime::Timestamp;
 
 use super::display::Look;
 use super::output::{ListFormat, Output};
+use super::text::wrapped;
 
 /// The columns of a list.
 pub(super) type Columns = Vec<(&'static str, ArrayRef)>;
@@ -28,11 +29,16 @@ pub(super) fn print(
     summary: &str,
 ) -> Result<()> {
     let batch = batch(columns)?;
-    let look = Look { hides_null: true, screen: output.screen(), ..Look::default() };
+    let screen = output.screen();
+    let look = Look { hides_null: true, screen, ..Look::default() };
     let mut printer = output.rows(format.into(), &batch.schema(), look)?;
     printer.print(&batch)?;
     printer.finish()?;
-    if format == ListFormat::Table { output.text(summary) } else { Ok(()) }
+    match (format, screen) {
+        (ListFormat::Table, Some(screen)) => output.text(&wrapped(summary, screen.columns, 0)),
+        (ListFormat::Table, None) => output.text(summary),
+        _ => Ok(()),
+    }
 }
 
 fn batch(columns: Columns) -> Result<RecordBatch> {

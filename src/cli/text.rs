@@ -57,6 +57,44 @@ fn hidden<'a>(widths: &[usize], room: Option<usize>, expendable: &'a [usize]) ->
     candidates.find(|hidden| taken(hidden) <= room).unwrap_or(expendable)
 }
 
+/// `text` in lines of at most `room` characters that end between words, all but the first `indent` in.
+/// A word that is longer stays whole, and where an indent would leave little room, there is none.
+pub(super) fn wrapped(text: &str, room: usize, indent: usize) -> String {
+    let indent = if indent * 2 <= room { indent } else { 0 };
+    let mut wrapped = String::with_capacity(text.len());
+    for (number, line) in text.lines().enumerate() {
+        if number > 0 {
+            wrapped.push('\n');
+        }
+        wrap_line(&mut wrapped, line, room, indent);
+    }
+    wrapped
+}
+
+/// Adds one line of text to `wrapped`. Blanks stay, but not where a line ends.
+fn wrap_line(wrapped: &mut String, line: &str, room: usize, indent: usize) {
+    let (mut taken, mut blanks) = (0, String::new());
+    for word in line.split(' ') {
+        if word.is_empty() {
+            blanks.push(' ');
+            continue;
+        }
+        let width = word.chars().count();
+        if taken > 0 && taken + blanks.len() + width > room {
+            wrapped.push('\n');
+            wrapped.push_str(&" ".repeat(indent));
+            taken = indent;
+        } else {
+            wrapped.push_str(&blanks);
+            taken += blanks.len();
+        }
+        wrapped.push_str(word);
+        taken += width;
+        blanks.clear();
+        blanks.push(' ');
+    }
+}
+
 /// `1 piece`, `2 pieces`.
 pub(super) fn counted(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
@@ -103,6 +141,20 @@ mod tests {
         assert_eq!(within(25), "table     how   rows\nsilver.a  full    12\n(-v also shows: read)");
         assert!(within(1).ends_with("(-v also shows: how, read)"), "{}", within(1));
         assert_eq!(aligned(&lines, &[0, 1]), within(26));
+    }
+
+    #[test]
+    fn lines_end_between_words_and_go_on_below_their_text() {
+        assert_eq!(wrapped("one two three", 7, 0), "one two\nthree");
+        assert_eq!(wrapped("one two three", 13, 0), "one two three");
+        assert_eq!(wrapped("one two\nthree", 80, 4), "one two\nthree");
+        assert_eq!(
+            wrapped("  \\x  shows all values", 14, 6),
+            "  \\x  shows\n      all\n      values"
+        );
+        assert_eq!(wrapped("  \\x  shows all", 11, 6), "  \\x  shows\nall");
+        assert_eq!(wrapped("unbreakable it is", 5, 0), "unbreakable\nit is");
+        assert_eq!(wrapped("", 5, 0), "");
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod row_hash;
 mod session;
 mod statements;
 mod touched;
+mod turns;
 
 pub use catalog::{LakeCatalog, Tables};
 pub use check::{Checked, check};

@@ -27,6 +27,7 @@ use super::check::mistake_of;
 use super::expressions::too_long_constant;
 use super::failure::{caught, caught_rows, engine_error};
 use super::function::{Functions, without_unions};
+use super::turns::planner_rules;
 
 /// The name under which a lake is known in SQL.
 const CATALOG: &str = "lake";
@@ -117,6 +118,7 @@ impl Engine {
             .with_default_features()
             .with_config(config)
             .with_runtime_env(Arc::clone(&self.runtime))
+            .with_physical_optimizer_rules(planner_rules())
             .build();
         let context = SessionContext::new_with_state(state);
         context.register_catalog(CATALOG, catalog);

@@ -115,7 +115,9 @@ fn shells_and_the_manual_are_told_every_command() {
     }
     let page = bench.command(&["man"]).ok();
     assert!(page.contains(".TH clickwatch 1") && page.contains("Exit codes"), "{page}");
-    assert!(bench.command(&["man", "sql"]).ok().contains("at\\-version"));
+    let page = bench.command(&["man", "sql"]).ok();
+    assert!(page.contains("at\\-version"));
+    assert!(page.contains(concat!("\"clickwatch ", env!("CARGO_PKG_VERSION"), "\"")), "{page}");
     let wrong = bench.command(&["man", "slq"]);
     assert_eq!(wrong.code, 2);
     assert!(wrong.err.contains("did you mean `sql`?"), "{}", wrong.err);

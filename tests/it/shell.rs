@@ -258,5 +258,16 @@ fn what_there_is_is_listed_and_described() {
     person.asks("\\epoch latest", "epoch 2, the newest");
     let file = bench.path("queries.sql");
     std::fs::write(&file, "SELECT 1 AS a;\nSELECT count(*) AS n FROM silver.sessions").unwrap();
-    person.asks(&format!("\\i {}", file.display()), "| 21 |");
+    let include = format!("\\i {}", file.display());
+    person.asks(&include, "| 21 |");
+    // What can be typed can stand in a file.
+    std::fs::write(&file, "\\format csv\nSELECT 6 * 7 AS n;\n\\format table\n").unwrap();
+    person.types(&format!("{include}\r"));
+    person.sees("format csv, expanded off");
+    person.sees("n\n42\n");
+    person.sees("format table, expanded off");
+    person.sees("clickwatch> ");
+    std::fs::write(&file, &include).unwrap();
+    person.asks(&include, "files read each other without end");
+    person.asks("SELECT 6 * 7 AS n \\timing", "timing on");
 }

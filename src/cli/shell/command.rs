@@ -8,6 +8,7 @@ use clap::ValueEnum as _;
 
 use crate::cli::display::{Chart, Expanded};
 use crate::cli::output::RowFormat;
+use crate::cli::text::wrapped;
 use crate::error::{Error, Kind, Result};
 use crate::name::did_you_mean;
 
@@ -31,7 +32,7 @@ pub(super) const COMMANDS: [(&str, &str, &str); 14] = [
     ("\\epoch", "[N|latest]", "read the tables as an earlier run left them, or as the latest did"),
     ("\\watch", "[SECONDS]", "ask the last query again and again until Ctrl-C; every 2 seconds"),
     ("\\o", "[FILE]", "send answers to a file, or to the terminal again"),
-    ("\\i", "FILE", "ask the queries of a file"),
+    ("\\i", "FILE", "do what is in a file, as if it was typed"),
     ("\\e", "", "edit the query above, or the last one, with $VISUAL or $EDITOR"),
     ("\\?", "", "list the commands"),
     ("\\q", "", "leave; so does Ctrl-D"),
@@ -63,7 +64,7 @@ pub(super) enum Command {
     Watch(Duration),
     /// Send answers to a file.
     Output(Option<PathBuf>),
-    /// Ask the queries of a file.
+    /// Do what is in a file.
     Include(PathBuf),
     /// Edit a query.
     Edit,
@@ -141,7 +142,11 @@ impl FromStr for Command {
 
 fn unknown(name: &str) -> Error {
     let error = Error::new(Kind::Missing, "there is no such command").at("command", name);
-    match did_you_mean(name, COMMANDS.iter().map(|(command, ..)| *command)) {
+    let names = COMMANDS.iter().map(|(command, ..)| *command);
+    // The beginning of a name says more than its likeness to others.
+    let begun = names.clone().find(|command| name.len() > 1 && command.starts_with(name));
+    let begun = begun.map(|command| format!("did you mean `{command}`?"));
+    match begun.or_else(|| did_you_mean(name, names)) {
         Some(hint) => error.hint(hint),
         None => error.hint("\\? lists the commands"),
     }
@@ -193,16 +198,17 @@ fn unescaped(text: &str) -> String {
     unescaped
 }
 
-/// The list of the commands.
-pub(super) fn help() -> String {
+/// The list of the commands, in lines of at most `room` characters.
+pub(super) fn help(room: usize) -> String {
     let usage = |(name, arguments, _): &(&str, &str, &str)| format!("{name} {arguments}");
     let width = COMMANDS.iter().map(|one| usage(one).len()).max().unwrap_or(0);
-    let line = |one: &(&str, &str, &str)| format!("  {:width$}  {}\n", usage(one), one.2);
-    format!(
-        "{}A query goes on over several lines until its semicolon. Tab completes, Ctrl-R searches\n\
-         what was typed before, Ctrl-C clears the line or stops the query.",
-        COMMANDS.iter().map(line).collect::<String>()
-    )
+    let line = |one: &(&str, &str, &str)| {
+        wrapped(&format!("  {:width$}  {}", usage(one), one.2), room, width + 4) + "\n"
+    };
+    let rest = "A query goes on over several lines until its semicolon, or a command behind it. Tab \
+                completes, Ctrl-R searches what was typed before, Ctrl-C clears the line or stops \
+                the query.";
+    COMMANDS.iter().map(line).collect::<String>() + &wrapped(rest, room, 0)
 }
 
 #[cfg(test)]
@@ -244,13 +250,15 @@ mod tests {
         for (name, ..) in COMMANDS {
             let line = if name == "\\i" { "\\i x" } else { name };
             read(line);
-            assert!(help().contains(name), "{name}");
+            assert!(help(80).contains(name), "{name}");
         }
     }
 
     #[test]
     fn what_is_no_command_names_the_nearest() {
         let said = |line: &str| line.parse::<Command>().unwrap_err().render();
+        assert!(said("\\wat 2").contains("did you mean `\\watch`?"), "{}", said("\\wat 2"));
+        assert!(said("\\form csv").contains("did you mean `\\format`?"));
         assert!(said("\\wach 2").contains("did you mean `\\watch`?"), "{}", said("\\wach 2"));
         assert!(said("\\nothing_like_it").contains("\\? lists"), "{}", said("\\nothing_like_it"));
         assert!(said("\\format marckdown").contains("did you mean `markdown`?"));

@@ -13,7 +13,8 @@ pub(super) fn functions_query(functions: &[String]) -> String {
     let names = functions.iter().map(|name| format!("'{}'", name.replace('\'', "''")));
     format!(
         "SELECT routine_name AS function, lower(min(function_type)) AS kind, \
-         min(syntax_example) AS usage, min(split_part(description, chr(10), 1)) AS description \
+         coalesce(min(syntax_example), '') AS usage, \
+         coalesce(min(split_part(description, chr(10), 1)), '') AS description \
          FROM information_schema.routines WHERE routine_name IN ({}) \
          GROUP BY routine_name ORDER BY routine_name",
         names.collect::<Vec<_>>().join(", ")

@@ -15,10 +15,7 @@ pub(super) fn highlighted(text: &str) -> Cow<'_, str> {
     if text.len() > LONGEST {
         return Cow::Borrowed(text);
     }
-    let sql = Typed::new(text).command.map_or(text, |_| {
-        let last = text.trim_end().rfind('\n').map_or(0, |last| last + 1);
-        text.get(..last).unwrap_or_default()
-    });
+    let Typed { sql, .. } = Typed::new(text);
     let mut coloured = String::with_capacity(text.len() * 2);
     for (range, piece) in pieces(sql) {
         let own = sql.get(range).unwrap_or_default();

@@ -21,8 +21,11 @@ use crate::runtime;
 use super::command::{Command, Pin, help};
 use super::complete::Names as _;
 use super::known::Known;
-use super::typed::Typed;
+use super::typed::{self, Typed};
 use super::{describe, edit};
+
+/// How many files may be read one out of the other.
+const DEEPEST: usize = 16;
 
 /// What comes after something that was typed.
 #[derive(Debug)]
@@ -46,6 +49,8 @@ pub(super) struct Session {
     target: Option<Target>,
     last_sql: String,
     last_rows: Vec<RecordBatch>,
+    /// How many files are being read, each named by the one before.
+    depth: usize,
 }
 
 /// A file for answers.
@@ -71,7 +76,8 @@ impl Session {
         (states, manner): (States, Manner),
     ) -> Self {
         let (last_sql, last_rows) = (String::new(), Vec::new());
-        Self { lake, engine, known, states, manner, target: None, last_sql, last_rows }
+        let (target, depth) = (None, 0);
+        Self { lake, engine, known, states, manner, target, last_sql, last_rows, depth }
     }
 
     /// Looks at the lake for the first time, and gives what is said of it.
@@ -97,6 +103,12 @@ impl Session {
 
     /// Does what was typed.
     pub(super) async fn take(&mut self, text: &str, output: &mut Output<'_>) -> Result<Next> {
+        // What was stopped has left none of its files.
+        self.depth = 0;
+        self.act(text, output).await
+    }
+
+    async fn act(&mut self, text: &str, output: &mut Output<'_>) -> Result<Next> {
         let Typed { sql, command } = Typed::new(text);
         let command: Option<Command> = command.map(str::parse).transpose()?;
         match &command {
@@ -132,8 +144,11 @@ impl Session {
             Command::Chart(kind) => self.draw(kind, output)?,
             Command::Epoch(pin) => self.read_epoch(pin, output).await?,
             Command::Output(path) => self.send_to(path, output)?,
-            Command::Include(path) => self.include(&path, output).await?,
-            Command::Help => output.text(&help())?,
+            Command::Include(path) => return self.include(&path, output).await,
+            Command::Help => {
+                let screen = output.screen().unwrap_or(Screen::USUAL);
+                output.text(&help(screen.columns))?;
+            }
             Command::Quit => return Ok(Next::Leave),
             Command::Expanded(_) | Command::Format(_) | Command::Timing(_) => {
                 output.say(&self.set(&command));
@@ -271,10 +286,23 @@ impl Session {
         Ok(())
     }
 
-    async fn include(&mut self, path: &Path, output: &mut Output<'_>) -> Result<()> {
+    /// Does what is in a file, as if it was typed.
+    async fn include(&mut self, path: &Path, output: &mut Output<'_>) -> Result<Next> {
         let text = std::fs::read_to_string(path)
             .map_err(|e| Error::io("cannot read the queries", path, e))?;
-        self.ask(&text, self.manner, output).await
+        if self.depth == DEEPEST {
+            return Err(Error::new(Kind::Invalid, "files read each other without end")
+                .at("file", path.display()));
+        }
+        self.depth += 1;
+        for part in typed::parts(&text) {
+            match Box::pin(self.act(part, output)).await? {
+                Next::Ask => {}
+                next => return Ok(next),
+            }
+        }
+        self.depth -= 1;
+        Ok(Next::Ask)
     }
 }
 
