@@ -57,7 +57,7 @@ pub(super) async fn show(mut context: Context<'_>, what: What, format: Format) -
 
 /// The lines of the tables that a run would change, or of all; the others are only counted.
 fn tables_text(plan: &PipelinePlan, shows_all: bool) -> String {
-    let is_shown_source = |source: &&SourcePlan| shows_all || source.batch.is_some();
+    let is_shown_source = |source: &&SourcePlan| shows_all || is_touched(source);
     let is_shown_model = |model: &&ModelPlan| shows_all || model.strategy != "none";
     let mut lines = vec![["table", "how", "files", "rows", "bytes", "why"].map(str::to_owned)];
     lines.extend(plan.sources.iter().filter(is_shown_source).map(source_line));
@@ -74,11 +74,17 @@ fn tables_text(plan: &PipelinePlan, shows_all: bool) -> String {
     texts.join("\n")
 }
 
+/// Whether a run would change the table.
+fn is_touched(source: &SourcePlan) -> bool {
+    source.batch.is_some() || source.redeclared.is_some()
+}
+
 fn source_line(source: &SourcePlan) -> [String; 6] {
     let (how, mut why) = match (source.batch, source.resumed) {
         (None, _) => {
             let said = source.deliveries.described().map(|said| format!(": {said}"));
-            ("none".to_owned(), format!("no new files{}", said.unwrap_or_default()))
+            let how = if is_touched(source) { "rewrite" } else { "none" };
+            (how.to_owned(), format!("no new files{}", said.unwrap_or_default()))
         }
         (Some(batch), false) => {
             (format!("batch {batch}"), source.deliveries.described().unwrap_or_default())
@@ -116,8 +122,7 @@ fn model_line(model: &ModelPlan) -> [String; 6] {
 }
 
 fn summary(plan: &PipelinePlan) -> String {
-    let is_touched = |source: &&SourcePlan| source.batch.is_some() || source.redeclared.is_some();
-    let landing = plan.sources.iter().filter(is_touched).count();
+    let landing = plan.sources.iter().filter(|source| is_touched(source)).count();
     let building = plan.models.iter().filter(|model| model.strategy != "none").count();
     match (landing, building) {
         (0, 0) => format!("{}: nothing to do", plan.pipeline),

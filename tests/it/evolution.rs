@@ -250,3 +250,23 @@ fn json_stays_as_it_stands_when_another_column_changes() {
     bench.run();
     assert_eq!(bench.value(payload), "{ \"a\" : 1.50 }");
 }
+
+#[test]
+fn what_is_declared_anew_is_a_line_of_the_plan_and_of_the_report() {
+    let bench = project("id TEXT, n BIGINT", "", &[]);
+    land(&bench, "a.json", &[json!({"id": "1", "n": 1})]);
+    bench.run();
+    declare(&bench, "id TEXT, n TEXT");
+    let line = |said: &str| {
+        let line = said.lines().find(|line| line.starts_with("bronze.s ")).unwrap_or_default();
+        line.split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let planned = bench.command(&["plan"]).ok();
+    assert_eq!(line(&planned), ["bronze.s", "rewrite"], "{planned}");
+    assert!(planned.contains("n was BIGINT and is TEXT"), "{planned}");
+    assert!(!planned.contains("unchanged"), "{planned}");
+    let said = bench.command(&["run"]).ok();
+    assert_eq!(line(&said), ["bronze.s", "rewrite"], "{said}");
+    let planned = bench.command(&["plan"]).ok();
+    assert!(planned.contains("1 table unchanged"), "{planned}");
+}
