@@ -26,10 +26,10 @@ use super::view::View;
 use super::{Deliveries, SourceReport};
 
 use batch::{Batch, give_up, land_batch};
-use redeclare::{fingerprint, redeclare};
+use redeclare::{fingerprint, rearranged, redeclare};
 
 pub(super) use pending::{Pending, pending};
-pub(super) use redeclare::{redeclaration, redeclared_since};
+pub(super) use redeclare::{changes, redeclared_since};
 
 /// Lands what is new in `source`: first what an earlier run had planned and not finished, then what
 /// was found since. Adds to `reports` what was done, and one report when nothing was.
@@ -100,9 +100,11 @@ async fn prepare(
     }
     let Some(bronze) = &pending.bronze else { return Ok((is_settled, None)) };
     let redeclared = redeclare(context, source, bronze).await?;
-    if redeclared.is_some() {
-        pending.bronze = context.lake.snapshot(&source.table).await?;
+    if redeclared.is_none() {
+        // The next commit to the table does that.
+        return Ok((is_settled, rearranged(source, bronze)));
     }
+    pending.bronze = context.lake.snapshot(&source.table).await?;
     Ok((is_settled, redeclared))
 }
 

@@ -19,7 +19,7 @@ use crate::pipeline::Step;
 use crate::pipeline::context::Context;
 use crate::project::Source;
 use crate::rewrite::{Distribution, NewRows, Outcome, Rows, files_holding, write};
-use crate::source::{Redeclaration, json_places};
+use crate::source::{Redeclaration, bronze_schema, json_places};
 
 use super::bronze_spec;
 
@@ -34,17 +34,27 @@ pub(super) fn fingerprint(source: &Source) -> String {
     format!("{}{JSON}{}", env!("CARGO_PKG_NAME"), serde_json::Value::from(places))
 }
 
+/// What a run changes about the columns of the table of `source`, which is at `bronze`, in words.
+pub(in crate::pipeline) fn changes(source: &Source, bronze: &Snapshot) -> Option<String> {
+    let change = redeclaration(source, bronze).map(|change| change.to_string());
+    change.or_else(|| rearranged(source, bronze))
+}
+
+/// The same when the columns are those that are declared, and only stand in another order.
+pub(super) fn rearranged(source: &Source, bronze: &Snapshot) -> Option<String> {
+    let is_other = bronze.schema().fields() != bronze_schema(&source.columns).fields();
+    is_other.then(|| "its columns stand in another order".to_owned())
+}
+
 /// How the columns of `source` differ from those of its table, if they do.
-pub(in crate::pipeline) fn redeclaration(
-    source: &Source,
-    bronze: &Snapshot,
-) -> Option<Redeclaration> {
+fn redeclaration(source: &Source, bronze: &Snapshot) -> Option<Redeclaration> {
     // A table of a former layout does not say, and is taken for what is declared today.
     let fingerprint = bronze.fingerprint();
     let places = fingerprint.as_deref().and_then(|text| text.split_once(JSON));
     let places: Option<BTreeSet<String>> =
         places.and_then(|(_, places)| serde_json::from_str(places).ok());
-    Redeclaration::of(bronze.schema(), places.as_ref(), &source.columns)
+    let change = Redeclaration::of(bronze.schema(), places.as_ref(), &source.columns);
+    change.map(|change| change.of_files(&source.format))
 }
 
 /// Gives the table of `source`, which is at `bronze`, the columns that are declared. Gives what was

@@ -10,7 +10,7 @@ use crate::lake::extent;
 use crate::name::TableName;
 use crate::pipeline::Deliveries;
 use crate::pipeline::build::{Action, BuildPlan, plan_build, version_of};
-use crate::pipeline::land::{pending, redeclaration};
+use crate::pipeline::land::{changes, pending};
 use crate::pipeline::report::as_text;
 use crate::project::{Model, Source, Strategy};
 use crate::source::InputFile;
@@ -105,10 +105,10 @@ impl PipelineRun {
         let resumed = pending.resumed.first();
         let files: Vec<&InputFile> =
             resumed.into_iter().flat_map(|(_, files)| files).chain(&pending.files).collect();
-        let redeclared = pending.bronze.as_ref().and_then(|bronze| redeclaration(source, bronze));
+        let redeclared = pending.bronze.as_ref().and_then(|bronze| changes(source, bronze));
         Ok(SourcePlan {
             table: source.table.clone(),
-            redeclared: redeclared.map(|change| change.to_string()),
+            redeclared,
             batch: resumed.map(|(batch, _)| *batch).or(next),
             resumed: resumed.is_some(),
             files: files.len() as u64,
