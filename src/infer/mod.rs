@@ -93,7 +93,10 @@ pub async fn infer(
 ) -> Result<Inference> {
     let table = table_name(options)?;
     let pipeline = pipeline_name(options, &table)?;
-    let found = discover(Path::new(""), &options.paths, stop)?;
+    let found = discover(Path::new(""), &options.paths, stop).map_err(|e| match e.kind() {
+        Kind::Missing => e.hint("name files, directories or patterns from where you are"),
+        _ => e,
+    })?;
     let standing = Standing::read(root, &table, &pipeline)?;
     let files = found.files.as_slice();
     let mut format = standing.format(records_asked_for(options)?)?;

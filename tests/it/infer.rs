@@ -244,6 +244,7 @@ fn what_cannot_be_looked_at_ends_with_its_code() {
     for (arguments, code, says) in [
         (vec![garbage.as_str()], 4, "hold no record"),
         (vec![missing.to_str().unwrap()], 2, "cannot find the source"),
+        (vec![missing.to_str().unwrap()], 2, "patterns from where you are"),
         (vec![pattern.to_str().unwrap(), "--name", "t"], 2, "there is no file"),
         (vec![garbage.as_str(), "--name", "No-Name"], 2, "--name"),
         (vec![garbage.as_str(), "--pipeline", "../x"], 2, "no name of a pipeline"),
