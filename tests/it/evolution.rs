@@ -267,6 +267,7 @@ fn what_is_declared_anew_is_a_line_of_the_plan_and_of_the_report() {
     assert!(!planned.contains("unchanged"), "{planned}");
     let said = bench.command(&["run"]).ok();
     assert_eq!(line(&said), ["bronze.s", "rewrite"], "{said}");
+    assert!(said.contains("1 rows more have something in _rescued"), "{said}");
     let planned = bench.command(&["plan"]).ok();
     assert!(planned.contains("1 table unchanged"), "{planned}");
 }

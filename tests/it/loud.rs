@@ -55,8 +55,12 @@ fn garbage_ends_a_run_and_a_later_delivery_that_is_sound_goes_on() {
         ["every record of the batch", "table=`bronze.web_sessions`", "batch=`1`", "a.json at"];
     refused(&bench, &said);
     assert_eq!(bench.value("SELECT count(*) > 0 FROM ops.quarantine"), true, "it has landed");
-    // Nothing else came: it is still so.
+    // Nothing else came: it is still so, and a plan says it.
     refused(&bench, &said);
+    let planned = bench.command(&["plan"]).ok();
+    let blocked = "bronze.web_sessions: a run would publish nothing: every record of the batch";
+    assert!(planned.contains(blocked), "{planned}");
+    assert!(planned.contains("run --accept bronze.web_sessions"), "{planned}");
     bench.land("b.json", sessions(0..3));
     assert_eq!(bench.run()["epoch"], 1);
     assert_eq!(bench.value("SELECT count(*) FROM silver.sessions"), 3);

@@ -99,13 +99,17 @@ async fn prepare(
         pending.bronze = context.lake.snapshot(&source.table).await?;
     }
     let Some(bronze) = &pending.bronze else { return Ok((is_settled, None)) };
-    let redeclared = redeclare(context, source, bronze).await?;
-    if redeclared.is_none() {
+    let Some((redeclared, rescued)) = redeclare(context, source, bronze).await? else {
         // The next commit to the table does that.
         return Ok((is_settled, rearranged(source, bronze)));
+    };
+    if rescued > 0 {
+        pending.warnings.push(format!(
+            "{rescued} rows more have something in _rescued, which does not fit what is declared now"
+        ));
     }
     pending.bronze = context.lake.snapshot(&source.table).await?;
-    Ok((is_settled, redeclared))
+    Ok((is_settled, Some(redeclared)))
 }
 
 /// Fails when another program has written to the table, unless `accepts` names it: then a commit says

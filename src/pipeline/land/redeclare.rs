@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array as _, RecordBatch};
 use datafusion::logical_expr::{Expr, LogicalPlan, ident, lit};
 use datafusion::prelude::DataFrame;
 
@@ -58,19 +58,19 @@ fn redeclaration(source: &Source, bronze: &Snapshot) -> Option<Redeclaration> {
 }
 
 /// Gives the table of `source`, which is at `bronze`, the columns that are declared. Gives what was
-/// changed, in words, when something had to be.
+/// changed, in words, when something had to be, and in how many rows more something is rescued now.
 ///
 /// Errors: `Conflict` when another run changed the table meanwhile.
 pub(super) async fn redeclare(
     context: &Context,
     source: &Source,
     bronze: &Snapshot,
-) -> Result<Option<String>> {
+) -> Result<Option<(String, u64)>> {
     let Some(change) = redeclaration(source, bronze) else { return Ok(None) };
     let said = change.to_string();
     let session = context.engine.session(Tables::default().into_catalog());
     let files = concerned(&session, bronze, &change).await?;
-    let outcome = rewritten(context, source, &session, (bronze, &files, change)).await?;
+    let (outcome, rescued) = rewritten(context, source, &session, (bronze, &files, change)).await?;
     let reason = format!("it was declared anew: {said}");
     let notes = vec![
         context.note(),
@@ -81,7 +81,7 @@ pub(super) async fn redeclare(
     let adds = outcome.written.adds;
     let change = Change { adds, removal: Removal::Files(files), notes, ..Change::default() };
     context.lake.commit(&bronze_spec(source, None), Some(bronze), change).await?;
-    Ok(Some(said))
+    Ok(Some((said, rescued)))
 }
 
 /// What was changed about the columns of `bronze` since `version`, in words.
@@ -112,16 +112,25 @@ async fn concerned(
     files_holding(session, bronze, files, going).await
 }
 
-/// The rows of `files` by the new declaration, in files that no table names yet.
+/// The rows of `files` by the new declaration, in files that no table names yet; and in how many more
+/// than before something is rescued.
 async fn rewritten(
     context: &Context,
     source: &Source,
     session: &Session,
     (bronze, files, change): (&Snapshot, &[DataFile], Redeclaration),
-) -> Result<Outcome> {
+) -> Result<(Outcome, u64)> {
     if files.is_empty() {
-        return Ok(Outcome::default());
+        return Ok((Outcome::default(), 0));
     }
+    let rescued = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&rescued);
+    let now = move |rows: &RecordBatch| -> Result<RecordBatch> {
+        let now = change.rows(rows)?;
+        let more = rescued_in(&now).saturating_sub(rescued_in(rows));
+        counter.fetch_add(more, Ordering::Relaxed);
+        Ok(now)
+    };
     let seen = Arc::new(AtomicU64::new(0));
     let _building = context
         .progress
@@ -130,7 +139,7 @@ async fn rewritten(
     let plan = session.physical(&plan).await?;
     let expected = extent(files).1;
     let rows = Rows {
-        new: Some(NewRows::Made(plan, Arc::new(move |rows: &RecordBatch| change.rows(rows)))),
+        new: Some(NewRows::Made(plan, Arc::new(now))),
         seen: Arc::clone(&seen),
         expected,
         distribution: Distribution::PerCore,
@@ -145,5 +154,11 @@ async fn rewritten(
         return Err(Error::new(Kind::Bug, "rows were lost while a table was declared anew")
             .at("table", &source.table));
     }
-    Ok(outcome)
+    Ok((outcome, rescued.load(Ordering::Relaxed)))
+}
+
+/// In how many of `rows` something is rescued.
+fn rescued_in(rows: &RecordBatch) -> u64 {
+    let column = rows.column_by_name("_rescued");
+    column.map_or(0, |column| (column.len() - column.null_count()) as u64)
 }
