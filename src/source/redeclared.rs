@@ -356,8 +356,10 @@ mod tests {
     fn numbers_of_csv_are_texts_where_a_text_is_wanted() {
         let number = declared(&[("n", DataType::Float64), ("m", DataType::Int64)]);
         let text = declared(&[("n", DataType::Utf8), ("m", DataType::Utf8)]);
-        let values: Vec<ArrayRef> =
-            vec![Arc::new(Float64Array::from(vec![0.25])), Arc::new(Int64Array::from(vec![None]))];
+        let values: Vec<ArrayRef> = vec![
+            Arc::new(Float64Array::from(vec![0.25])),
+            Arc::new(Int64Array::from(vec![None::<i64>])),
+        ];
         let kept = r#"[{"path":"m","value":"x","reason":"expected BIGINT, found string"}]"#;
         let before = of_csv(&table(&number, values, Some(kept)));
         let forth = redeclared(&before, &text);
