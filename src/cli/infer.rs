@@ -10,7 +10,7 @@ use crate::infer::{Change, Inference, Options, SeenKey, SeenTime, infer};
 use crate::runtime::Timestamp;
 
 use super::Context;
-use super::text::{aligned, grouped};
+use super::text::{aligned, counted, grouped};
 
 /// How much of a column's type is shown, in characters.
 const TYPE: usize = 60;
@@ -30,6 +30,10 @@ pub(super) struct Arguments {
     /// Look at all records
     #[arg(long, conflicts_with = "sample")]
     all: bool,
+    /// Where in each JSON value the records are, as '$.data.events[*]'; '$' for the value itself
+    /// [default: as the source says, or as it looks]
+    #[arg(long, value_name = "PATH")]
+    records: Option<String>,
     /// The pipeline to write to [default: one called like the table]
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
@@ -46,6 +50,7 @@ pub(super) async fn run(mut context: Context<'_>, arguments: Arguments) -> Resul
         paths: arguments.paths,
         name: arguments.name,
         pipeline: arguments.pipeline,
+        records: arguments.records,
         most: (!arguments.all).then_some(arguments.sample),
     };
     let root = context.place.project.clone();
@@ -84,9 +89,11 @@ fn print(context: &mut Context<'_>, found: &Inference) -> Result<()> {
         true => "",
         false => "; there are more, and --all reads them",
     };
-    let broken = match found.totals.broken {
-        0 => String::new(),
-        broken => format!("; {} broken pieces, which a run puts into quarantine", grouped(broken)),
+    let broken = match (found.totals.broken, &found.totals.first_broken) {
+        (broken @ 1.., Some(reason)) => {
+            format!("; {} broken, for quarantine: {reason}", counted(broken, "piece"))
+        }
+        _ => String::new(),
     };
     context.output.text(&format!(
         "{}: {} records read of {} files{broken}{sample}",

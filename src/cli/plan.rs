@@ -50,6 +50,11 @@ pub(super) async fn show(mut context: Context<'_>, what: What, format: Format) -
             };
             context.output.text(&line)?;
         }
+        for source in &plan.sources {
+            if let Some(why) = &source.blocked {
+                context.output.text(&blocked_text(source, why))?;
+            }
+        }
         context.output.text(&summary(plan))?;
     }
     Ok(())
@@ -74,7 +79,14 @@ fn tables_text(plan: &PipelinePlan, shows_all: bool) -> String {
     texts.join("\n")
 }
 
-/// Whether a run would change the table of `source`.
+fn blocked_text(source: &SourcePlan, why: &str) -> String {
+    let table = &source.table;
+    format!(
+        "{table}: a run would publish nothing: {why}; `clickwatch run --accept {table}` publishes it all the same"
+    )
+}
+
+/// Whether a run would change the table.
 fn is_touched(source: &SourcePlan) -> bool {
     source.batch.is_some() || source.redeclared.is_some()
 }
@@ -83,7 +95,8 @@ fn source_line(source: &SourcePlan) -> [String; 6] {
     let (how, mut why) = match (source.batch, source.resumed) {
         (None, _) => {
             let said = source.deliveries.described().map(|said| format!(": {said}"));
-            ("none".to_owned(), format!("no new files{}", said.unwrap_or_default()))
+            let how = if is_touched(source) { "rewrite" } else { "none" };
+            (how.to_owned(), format!("no new files{}", said.unwrap_or_default()))
         }
         (Some(batch), false) => {
             (format!("batch {batch}"), source.deliveries.described().unwrap_or_default())
@@ -123,8 +136,9 @@ fn model_line(model: &ModelPlan) -> [String; 6] {
 fn summary(plan: &PipelinePlan) -> String {
     let landing = plan.sources.iter().filter(|source| is_touched(source)).count();
     let building = plan.models.iter().filter(|model| model.strategy != "none").count();
+    let is_blocked = plan.sources.iter().any(|source| source.blocked.is_some());
     match (landing, building) {
-        (0, 0) => format!("{}: nothing to do", plan.pipeline),
+        (0, 0) if !is_blocked => format!("{}: nothing to do", plan.pipeline),
         _ => format!(
             "{}: {landing} of {} sources to land, {building} of {} models to build; nothing was written",
             plan.pipeline,

@@ -157,6 +157,7 @@ type Line = [String; 11];
 
 fn source_line(source: &SourceReport) -> Line {
     let how = match (source.batch, source.resumed) {
+        (None, _) if source.redeclared.is_some() => "rewrite".to_owned(),
         (None, _) => "up to date".to_owned(),
         (Some(batch), false) => format!("batch {batch}"),
         (Some(batch), true) => format!("batch {batch} resumed"),

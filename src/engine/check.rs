@@ -302,7 +302,24 @@ pub(super) fn mistake_of(error: &DataFusionError) -> Mistake {
         let hint = did_you_mean(&field.name, valid);
         return Mistake { hint, ..Mistake::at(line, column, message) };
     }
-    Mistake::at(line, column, message_of(error))
+    let message = message_of(error);
+    dot_behind_word(&message).unwrap_or_else(|| Mistake::at(line, column, message))
+}
+
+/// The mistake of which the parser says only how it has stored it: `user` has a meaning in SQL, so that
+/// `user.id` is no field of a column.
+fn dot_behind_word(said: &str) -> Option<Mistake> {
+    let (_, expression) = said.split_once("Dot access not supported for non-string expr")?;
+    let place = |text: &str| {
+        let (line, rest) = text.split_once(',')?;
+        let (column, _) = rest.split_once(')')?;
+        Some((line.parse::<usize>().ok()?, column.parse::<usize>().ok()?))
+    };
+    let found = expression.split_once("Location(").and_then(|(_, text)| place(text));
+    let (line, column) = found.unwrap_or((0, 0));
+    let message = "a dot does not lead on from a word that has a meaning in SQL";
+    let hint = "put the word in quotes, as in \"user\".id, or write user['id']";
+    Some(Mistake::at(line, column, message).hint(hint))
 }
 
 /// The planner's words without its prefixes and without what it says to its own developers.

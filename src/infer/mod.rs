@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
 use crate::name::{Layer, TableName, is_identifier};
+use crate::project::{Format, RecordPath};
 use crate::runtime::Stop;
 use crate::source::{InputFile, discover};
 
@@ -34,6 +35,7 @@ use bronze::Column;
 use keys::Keys;
 use profile::Profile;
 use proposal::{Standing, Texts};
+use record::Record;
 use starter::Starter;
 
 pub use proposal::Change;
@@ -52,6 +54,8 @@ pub struct Options {
     pub name: Option<String>,
     /// The pipeline; None to call it like the table.
     pub pipeline: Option<String>,
+    /// Where in the files' values the records are; None to go by the source, or by what is found.
+    pub records: Option<String>,
     /// How many records are looked at; None for all.
     pub most: Option<u64>,
 }
@@ -89,19 +93,28 @@ pub async fn infer(
 ) -> Result<Inference> {
     let table = table_name(options)?;
     let pipeline = pipeline_name(options, &table)?;
-    let found = discover(Path::new(""), &options.paths, stop)?;
+    let found = discover(Path::new(""), &options.paths, stop).map_err(|e| match e.kind() {
+        Kind::Missing => e.hint("name files, directories or patterns from where you are"),
+        _ => e,
+    })?;
     let standing = Standing::read(root, &table, &pipeline)?;
-    let files = &found.files;
-    let mut profile = Profile::default();
-    let totals = read::read(files, options.most, stop, &mut |record| {
-        profile.add(record, instant);
-    })
-    .await?;
-    if totals.records == 0 {
-        return Err(no_record(files, totals));
+    let files = found.files.as_slice();
+    let mut format = standing.format(records_asked_for(options)?)?;
+    let how = (options.most, instant);
+    let (mut profile, mut totals) = profile_of((files, &format), how, stop).await?;
+    let mut notes = found.warnings;
+    let is_open = format.records.is_none() && options.records.is_none();
+    if let Some((path, objects)) = seen::records_inside(&profile).filter(|_| is_open) {
+        let is_envelope = !standing.has_source() && totals.records <= files.len() as u64;
+        notes.push(said_of_envelopes(&path, objects, (is_envelope, standing.has_source())));
+        if is_envelope {
+            format.records = Some(path);
+            (profile, totals) = profile_of((files, &format), how, stop).await?;
+        }
     }
     let mut keys = Keys::of(&profile, &table);
-    read::read(files, options.most, stop, &mut |record| keys.add(record, instant)).await?;
+    let mut take = |record: &Record<'_>| keys.add(record, instant);
+    read::read((files, &format), options.most, stop, &mut take).await?;
     let columns_seen: Vec<Column> = profile
         .columns()
         .into_iter()
@@ -116,8 +129,8 @@ pub async fn infer(
     let has_few_days = time.is_some_and(|field| field.times.has_few_days());
     let starter = Starter::new(&table, &columns, (&keys, profile.records), has_few_days);
     let paths = place::in_project(root, &options.paths)?;
-    let texts = Texts { paths, model: starter.sql(), section: starter.section() };
-    let mut notes = found.warnings;
+    let records = format.records.as_ref().map(ToString::to_string);
+    let texts = Texts { paths, records, model: starter.sql(), section: starter.section() };
     notes.extend(seen::notes(&profile));
     notes.extend(standing.said_of_columns(&columns_seen));
     notes.extend(standing.said_of_model(&table, &columns, &texts.model));
@@ -131,6 +144,44 @@ pub async fn infer(
         notes,
         table,
     })
+}
+
+/// What the fields of the files hold, of all records or of so many.
+async fn profile_of(
+    files: (&[InputFile], &Format),
+    (most, instant): (Option<u64>, Instant),
+    stop: &Stop,
+) -> Result<(Profile, Totals)> {
+    let mut profile = Profile::default();
+    let mut take = |record: &Record<'_>| profile.add(record, instant);
+    let totals = read::read(files, most, stop, &mut take).await?;
+    match totals.records {
+        0 => Err(no_record(files.0, &totals)),
+        _ => Ok((profile, totals)),
+    }
+}
+
+/// Where the records are asked for; `Some(None)` when each value is one.
+fn records_asked_for(options: &Options) -> Result<Option<Option<RecordPath>>> {
+    let Some(path) = &options.records else { return Ok(None) };
+    RecordPath::parse(path).map(Some).map_err(|message| {
+        Error::new(Kind::Invalid, message).hint("write --records '$.data.events[*]'")
+    })
+}
+
+fn said_of_envelopes(
+    path: &RecordPath,
+    objects: u64,
+    (is_taken, has_source): (bool, bool),
+) -> String {
+    let what = match (is_taken, has_source) {
+        (true, _) => {
+            "each is taken for a record; --records '$' takes what is around them".to_owned()
+        }
+        (false, true) => format!("records = '{path}' in the source makes each a record"),
+        (false, false) => format!("--records '{path}' makes each a record"),
+    };
+    format!("there are {objects} objects at {path}: {what}")
 }
 
 fn table_name(options: &Options) -> Result<String> {
@@ -157,8 +208,8 @@ fn pipeline_name(options: &Options, table: &str) -> Result<String> {
         .hint("use lower-case letters, digits and `_`, and begin with a letter"))
 }
 
-fn no_record(files: &[InputFile], totals: Totals) -> Error {
-    match (files.is_empty(), totals.broken) {
+fn no_record(files: &[InputFile], totals: &Totals) -> Error {
+    let error = match (files.is_empty(), totals.broken) {
         (true, _) => Error::new(Kind::Missing, "there is no file to look at")
             .hint("hidden files, names that begin with `_`, and *.tmp are left alone"),
         (false, 0) => Error::new(Kind::Data, "the files hold no record"),
@@ -166,6 +217,7 @@ fn no_record(files: &[InputFile], totals: Totals) -> Error {
             Kind::Data,
             format!("the files hold no record, but {broken} pieces that are none"),
         )
-        .hint("a record is an object of JSON, or a row of CSV in a file called *.csv or *.tsv"),
-    }
+        .hint("a record is an object of JSON, or a row of CSV in a file called *.csv or *.tsv; a source that says format, encoding or delimiter in its pipeline is looked at as it says"),
+    };
+    totals.first_broken.iter().fold(error, |error, reason| error.at("first", reason))
 }

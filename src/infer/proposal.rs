@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use crate::error::{Error, Kind, Result};
-use crate::project::declared_columns;
+use crate::project::{Format, Header, RecordPath, declared_columns, declared_format};
 
 use super::bronze::{Column, amended, create_table, wanted};
 use super::column_type::ColumnType;
@@ -72,7 +72,8 @@ pub(super) struct Standing {
     declared: Vec<Column>,
     /// Where the pipeline is, or will be, and its text.
     pipeline: (String, Option<String>),
-    has_source: bool,
+    /// How the files are written by the source that stands; None when there is none.
+    format: Option<Format>,
     has_model: bool,
 }
 
@@ -93,7 +94,7 @@ impl Standing {
             declared,
             silver: read(root, &silver_file(name))?,
             pipeline: (format!("pipelines/{pipeline}.toml"), None),
-            has_source: false,
+            format: None,
             has_model: false,
         };
         standing.pipeline.1 = read(root, &standing.pipeline.0)?;
@@ -107,11 +108,43 @@ impl Standing {
             };
             standing.has_model |= has("model", &format!("silver.{name}"));
             if has("source", name) {
-                standing.has_source = true;
+                standing.format = declared_format(name, &file, &text).map_err(|problems| {
+                    Error::problems("the pipeline of the source has mistakes", problems)
+                })?;
                 standing.pipeline = (file, Some(text));
             }
         }
         Ok(standing)
+    }
+
+    /// How the files are read: as the source says that stands, with the records at `records`, where that is
+    /// asked for.
+    ///
+    /// Errors: `Invalid` when the source says otherwise.
+    pub(super) fn format(&self, records: Option<Option<RecordPath>>) -> Result<Format> {
+        let mut format = self.format.clone().unwrap_or_default();
+        if let Some(records) = records {
+            if self.has_source() && format.records != records {
+                let (file, _) = &self.pipeline;
+                return Err(Error::new(
+                    Kind::Invalid,
+                    "the source says otherwise where its records are",
+                )
+                .at("file", file)
+                .hint("change `records` there, and leave out --records"));
+            }
+            format.records = records;
+        }
+        if format.csv.header == Header::Declared {
+            let names = self.declared.iter().map(|(name, _)| name.clone()).collect();
+            format.csv.header = Header::Names(names);
+        }
+        Ok(format)
+    }
+
+    /// Whether a pipeline declares the source.
+    pub(super) fn has_source(&self) -> bool {
+        self.format.is_some()
     }
 
     /// The columns that the table needs for those that were seen.
@@ -176,8 +209,8 @@ impl Standing {
             changes.push(Change { file: silver_file(name), before, after });
         }
         let mut sections = Vec::new();
-        if !self.has_source {
-            sections.push(source_section(name, &starter.paths));
+        if !self.has_source() {
+            sections.push(source_section(name, &starter.paths, starter.records.as_deref()));
         }
         if !self.has_silver() {
             sections.push(starter.section.clone());
@@ -198,6 +231,8 @@ impl Standing {
 #[derive(Debug)]
 pub(super) struct Texts {
     pub paths: Vec<String>,
+    /// Where in the files' values the records are, if not these themselves.
+    pub records: Option<String>,
     pub model: String,
     pub section: String,
 }
@@ -262,6 +297,7 @@ mod tests {
     fn texts() -> Texts {
         Texts {
             paths: vec!["data".to_owned()],
+            records: None,
             model: "SELECT 1 AS a\n".to_owned(),
             section: "[model.\"silver.t\"]\nstrategy = \"append\"\n".to_owned(),
         }

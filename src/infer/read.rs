@@ -1,37 +1,40 @@
 //! The records of files, as a run sees them.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::AsArray as _;
 use arrow::datatypes::{Schema, SchemaRef};
-use serde_json::value::RawValue;
 
 use crate::error::{Error, Kind, Result};
 use crate::project::{Format, KeepRaw};
 use crate::runtime::{Stop, now};
-use crate::source::{Decoder, Entries, InputFile, Lineage, Piece, content, feed};
+use crate::source::{CsvTable, Decoder, Entries, InputFile, Lineage, Piece, Placed, Records, feed};
 
-use super::csv_record::{CsvRecords, delimiter_of};
-use super::record::Record;
+use super::csv_record;
+use super::record::{Record, last_of_each};
 
 /// How much content a reader is ahead, in bytes.
 const AHEAD: usize = 16 << 20;
 
 /// What was read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// How many records.
     pub records: u64,
     /// How many broken stretches, which are no records.
     pub broken: u64,
+    /// Why the first of them is none.
+    pub first_broken: Option<String>,
     /// Whether that is all of the files.
     pub is_all: bool,
 }
 
-/// Gives the records of `files` to `take`: all of them, or `most`, about as many of each file.
+/// Gives the records of `files`, which are written as `format`, to `take`: all of them, or `most`, about
+/// as many of each file.
 pub(super) async fn read(
-    files: &[InputFile],
+    (files, format): (&[InputFile], &Format),
     most: Option<u64>,
     stop: &Stop,
     take: &mut dyn FnMut(&Record<'_>),
@@ -46,10 +49,7 @@ pub(super) async fn read(
             break;
         }
         reading.left = records_left.map_or(u64::MAX, |left| left.div_ceil(files_left));
-        match delimiter_of(&file.name) {
-            Some(delimiter) => reading.csv(file, delimiter, stop)?,
-            None => reading.json(file, stop).await?,
-        }
+        reading.file(file, format, stop).await?;
     }
     Ok(reading.totals)
 }
@@ -63,18 +63,22 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     /// The decoder of a table without columns finds the records, and keeps the text of each.
-    async fn json(&mut self, file: &InputFile, stop: &Stop) -> Result<()> {
+    async fn file(&mut self, file: &InputFile, format: &Format, stop: &Stop) -> Result<()> {
         let columns: SchemaRef = Arc::new(Schema::empty());
         let lineage = Lineage { batch: 0, ingested_at: now() };
-        let mut decoder = Decoder::new(&columns, KeepRaw::Always, lineage)?;
-        let pieces = feed(vec![file.clone()], (&columns, &Format::default()), 1, AHEAD, stop);
+        let decoder = Decoder::new(&columns, KeepRaw::Always, lineage)?;
+        let mut decoder = decoder.inside(format.records.as_ref());
+        let pieces = feed(vec![file.clone()], (&columns, format), 1, AHEAD, stop);
         while let Some(piece) = pieces.next().await? {
             stop.check()?;
             if self.left == 0 {
                 self.totals.is_all = false;
                 return Ok(());
             }
-            self.piece(&mut decoder, &piece)?;
+            match &piece.records {
+                Records::Rows { rows, table } => self.rows(&piece, rows, table),
+                _ => self.piece(&mut decoder, &piece)?,
+            }
         }
         Ok(())
     }
@@ -82,7 +86,9 @@ impl Reading<'_> {
     fn piece(&mut self, decoder: &mut Decoder, piece: &Piece) -> Result<()> {
         decoder.decode(piece);
         let rows = decoder.take_rows()?;
-        self.totals.broken += decoder.take_quarantined().len() as u64;
+        for rejected in decoder.take_quarantined() {
+            self.broken(rejected.reason);
+        }
         let texts = rows.column_by_name("_raw").and_then(|texts| texts.as_string_opt::<i32>());
         let texts = texts.ok_or_else(|| Error::new(Kind::Bug, "records have no text"))?;
         for text in texts.iter().flatten() {
@@ -93,21 +99,28 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn csv(&mut self, file: &InputFile, delimiter: u8, stop: &Stop) -> Result<()> {
-        let Some(content) = content(file, stop)? else { return Ok(()) };
-        let mut records = CsvRecords::new(content, delimiter);
-        loop {
-            stop.check()?;
-            match records.next_row().map_err(|e| e.at("file", file.path.display()))? {
-                Some(Some(record)) if self.left > 0 => self.record(&record),
-                Some(Some(_)) => {
-                    self.totals.is_all = false;
-                    return Ok(());
+    /// Rows of CSV, of which only the names and the texts are known without columns.
+    fn rows(&mut self, piece: &Piece, rows: &[Placed], table: &CsvTable) {
+        let columns: HashMap<String, String> = csv_record::columns(&table.names());
+        for placed in rows {
+            let row = piece.bytes.get(placed.range.clone()).unwrap_or_default();
+            let object = match placed.broken {
+                Some(reason) => Err(reason.to_owned()),
+                None => table.json(row),
+            };
+            match object {
+                Ok(object) => {
+                    let record = csv_record::record(&object, &columns);
+                    record.iter().for_each(|record| self.record(record));
                 }
-                Some(None) => self.totals.broken += 1,
-                None => return Ok(()),
+                Err(reason) => self.broken(reason),
             }
         }
+    }
+
+    fn broken(&mut self, reason: String) {
+        self.totals.broken += 1;
+        self.totals.first_broken.get_or_insert(reason);
     }
 
     fn record(&mut self, record: &Record<'_>) {
@@ -119,12 +132,4 @@ impl Reading<'_> {
         self.totals.records += 1;
         (self.take)(record);
     }
-}
-
-/// The entries without those that a later one of the same key overrides.
-fn last_of_each<'a>(entries: &'a [(String, &'a RawValue)]) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
-    let is_last =
-        |index: usize, key: &String| entries.iter().skip(index + 1).all(|(later, _)| later != key);
-    let entries = entries.iter().enumerate().filter(|(index, (key, _))| is_last(*index, key));
-    entries.map(|(_, (key, raw))| (Cow::from(key.as_str()), Cow::from(raw.get()))).collect()
 }

@@ -1,6 +1,6 @@
 //! What was seen, in words and numbers.
 
-use crate::project::is_column_name;
+use crate::project::{PathStep, RecordPath, is_column_name};
 
 use super::column_type::ColumnType;
 use super::keys::Keys;
@@ -11,6 +11,8 @@ use super::shape::{Kind, Shape};
 const SHOWN_OPTIONS: usize = 8;
 /// How many places inside of a field are told where kinds differ.
 const SHOWN_PLACES: usize = 4;
+/// Records that hold so many objects in an array, on average, seem to be envelopes.
+const MANY: u64 = 20;
 
 /// A field of the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,6 +169,32 @@ pub(super) fn times(profile: &Profile, keys: &Keys) -> Vec<SeenTime> {
         })
     };
     keys.times.iter().filter_map(time).collect()
+}
+
+/// Where so many objects are inside of the records that these seem to be envelopes, and how many.
+pub(super) fn records_inside(profile: &Profile) -> Option<(RecordPath, u64)> {
+    let mut found = Vec::new();
+    for (name, field) in &profile.fields {
+        add_lists(&field.shape, &mut vec![PathStep::Name(name.clone())], &mut found);
+    }
+    let is_many = |(_, objects): &(RecordPath, u64)| *objects >= profile.records * MANY;
+    found.into_iter().filter(is_many).max_by_key(|(_, objects)| *objects)
+}
+
+/// Adds the arrays of nothing but objects that are at `steps` or below, but in no other array.
+fn add_lists(shape: &Shape, steps: &mut Vec<PathStep>, found: &mut Vec<(RecordPath, u64)>) {
+    if let Some(items) = shape.items() {
+        let objects = items.tally(Kind::Object).count;
+        if objects > 0 && objects == items.values() {
+            let steps = steps.iter().cloned().chain([PathStep::Each]).collect();
+            found.push((RecordPath { steps }, objects));
+        }
+    }
+    for (name, inside) in shape.fields() {
+        steps.push(PathStep::Name(name.clone()));
+        add_lists(inside, steps, found);
+        steps.pop();
+    }
 }
 
 /// What is to be said about the records as wholes.

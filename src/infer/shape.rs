@@ -171,6 +171,16 @@ impl Shape {
         Kind::ALL.into_iter().zip(&self.kinds).filter(|(_, tally)| tally.count > 0)
     }
 
+    /// What the arrays hold.
+    pub(super) fn items(&self) -> Option<&Self> {
+        self.items.as_deref()
+    }
+
+    /// What the objects hold, by its names.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&String, &Self)> {
+        self.fields.iter()
+    }
+
     /// What was seen inside, by its path.
     pub(super) fn inside(&self) -> impl Iterator<Item = (String, &Self)> {
         let items = self.items.iter().map(|items| ("[]".to_owned(), items.as_ref()));

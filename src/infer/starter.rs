@@ -125,13 +125,15 @@ impl Starter {
     }
 }
 
-/// What a pipeline says of the source `name`, whose files are at `paths`.
-pub(super) fn source_section(name: &str, paths: &[String]) -> String {
+/// What a pipeline says of the source `name`, whose files are at `paths`, and the records in them at
+/// `records`.
+pub(super) fn source_section(name: &str, paths: &[String], records: Option<&str>) -> String {
     let paths = match paths {
         [path] => literal(path),
         _ => list(&paths.iter().map(String::as_str).collect::<Vec<_>>()),
     };
-    format!("[source.{name}.files]\npath = {paths}\n")
+    let records = records.map(|path| format!("records = {}\n", literal(path)));
+    format!("[source.{name}.files]\npath = {paths}\n{}", records.unwrap_or_default())
 }
 
 fn is_readable(column_type: &ColumnType) -> bool {
@@ -207,10 +209,13 @@ mod tests {
             starter(&records).section(),
             "[model.\"silver.visits\"]\nstrategy = \"append\"\n"
         );
-        let section = source_section("visits", &["a \"b\".json".to_owned(), "c".to_owned()]);
+        let section = source_section("visits", &["a \"b\".json".to_owned(), "c".to_owned()], None);
         let table: toml::Table = section.parse().unwrap();
         let paths = table["source"]["visits"]["files"]["path"].as_array().unwrap();
         assert_eq!(paths[0].as_str(), Some("a \"b\".json"));
+        let section = source_section("visits", &["c".to_owned()], Some("$.\"a\"[*]"));
+        let table: toml::Table = section.parse().unwrap();
+        assert_eq!(table["source"]["visits"]["files"]["records"].as_str(), Some("$.\"a\"[*]"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ const RUN: &str = "run_id";
 const BATCH: &str = "batch";
 const RECORDS: &str = "records";
 const QUARANTINED: &str = "quarantined";
+const UNFINISHED: &str = "unfinished";
 const EXAMPLE: &str = "quarantined_first";
 const FILLED: &str = "filled";
 const MISSING: &str = "missing";
@@ -38,7 +39,9 @@ pub(super) struct Landing {
     pub records: u64,
     /// Those of them that are in quarantine.
     pub quarantined: u64,
-    /// The first of these, in words.
+    /// Those of them that are the beginning of a record whose rest is still to come. They are not judged.
+    pub unfinished: u64,
+    /// The first of those in quarantine, in words.
     pub example: Option<String>,
     /// The columns that nearly every row has a value in.
     pub filled: Vec<String>,
@@ -53,6 +56,7 @@ impl Landing {
             (BATCH, self.batch.into()),
             (RECORDS, self.records.into()),
             (QUARANTINED, self.quarantined.into()),
+            (UNFINISHED, self.unfinished.into()),
             (FILLED, self.filled.clone().into()),
         ];
         let texts = [(EXAMPLE, &self.example), (MISSING, &self.missing)];
@@ -67,6 +71,7 @@ impl Landing {
             batch: text(BATCH)?.parse().ok()?,
             records: text(RECORDS)?.parse().ok()?,
             quarantined: text(QUARANTINED)?.parse().ok()?,
+            unfinished: text(UNFINISHED).and_then(|text| text.parse().ok()).unwrap_or_default(),
             example: text(EXAMPLE).cloned(),
             filled: text(FILLED).and_then(|names| serde_json::from_str(names).ok())?,
             missing: text(MISSING).cloned(),
@@ -84,11 +89,12 @@ impl Landing {
             self.example.iter().fold(error, |error, example| error.at("example", example))
         };
         let may_be_all = max_quarantined.is_some_and(|most| most.is_everything());
-        if self.records > 0 && self.quarantined == self.records && !may_be_all {
+        let records = self.records.saturating_sub(self.unfinished);
+        let quarantined = self.quarantined.saturating_sub(self.unfinished);
+        if records > 0 && quarantined == records && !may_be_all {
             return Some(rejecting("every record of the batch went to quarantine"));
         }
-        if let Some(most) = max_quarantined.filter(|it| !it.allows(self.quarantined, self.records))
-        {
+        if let Some(most) = max_quarantined.filter(|it| !it.allows(quarantined, records)) {
             let error = rejecting("more records of the batch went to quarantine than may");
             return Some(error.at("max-quarantined", most));
         }

@@ -34,6 +34,7 @@ pub use format::{CsvOptions, Format, FormatKind, Header};
 pub use nesting::{Excess, check_nesting};
 pub use record_path::{PathStep, RecordPath};
 pub use schedule::Schedule;
+pub use source::declared_format;
 pub use threshold::{Age, Limit, Thresholds};
 
 pub(crate) use mistake::Mistake;

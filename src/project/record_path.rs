@@ -19,7 +19,7 @@ pub enum PathStep {
 impl RecordPath {
     /// Reads a path; None when it leads nowhere: the records are the values themselves. That an array
     /// of values is around all of a file goes without saying.
-    pub(super) fn parse(text: &str) -> Result<Option<Self>, String> {
+    pub(crate) fn parse(text: &str) -> Result<Option<Self>, String> {
         let wrong = |rest: &str| {
             format!("`{rest}` is no step of a path: write .name, [\"name\"], or [*] for each item")
         };

@@ -2,12 +2,30 @@
 
 use std::path::PathBuf;
 
+use crate::error::Problem;
 use crate::name::{Layer, TableName};
 
 use super::load::TextFile;
-use super::raw::{At, RawSource};
+use super::raw::{self, At, RawSource};
 use super::resolve::Resolver;
-use super::{KeepRaw, Source, ddl, format};
+use super::{Format, KeepRaw, Mistake, Source, ddl, format};
+
+/// How the files of the source called `name` are written, by the pipeline `text` in `file`; None when it
+/// has no such source.
+pub fn declared_format(name: &str, file: &str, text: &str) -> Result<Option<Format>, Vec<Problem>> {
+    let file = TextFile { path: file.to_owned(), stem: String::new(), text: text.to_owned() };
+    let mut problems = Vec::new();
+    let pipeline = raw::read(&file, &mut problems);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let mut sources = pipeline.iter().flat_map(|pipeline| &pipeline.sources);
+    let Some(source) = sources.find(|source| source.name.value == name) else { return Ok(None) };
+    let in_file = |mistakes: Vec<Mistake>| {
+        mistakes.into_iter().map(|mistake| mistake.in_file(&file.path)).collect()
+    };
+    format::resolve(&source.format).map(Some).map_err(in_file)
+}
 
 impl Resolver {
     /// The source that `raw` declares in `file`; None when there is a problem with it.

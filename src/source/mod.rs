@@ -51,7 +51,6 @@ pub use decode::Decoder;
 pub use discover::{Discovered, discover, look_at, searches};
 pub use feed::{Feed, Note, ReadFile, feed};
 pub use hash::prefix_hashes;
-pub use open::content;
 pub use redeclared::{Redeclaration, json_places};
 
 pub(crate) use exact::{Entries, exact_double, is_whole_number};

@@ -62,13 +62,6 @@ enum Digest {
     Begun(Box<Hasher>),
 }
 
-/// The content of `file` with its compression undone, for whoever reads it in a way of his own; None
-/// when it is not what it was when it was found.
-pub fn content(file: &InputFile, stop: &Stop) -> Result<Option<Box<dyn Read + Send>>> {
-    let content = Content::open(file, Arc::default(), stop)?;
-    Ok(content.map(|content| content.reader))
-}
-
 impl Content {
     /// Opens `file`; None when it is not what it was when it was planned. A file that is not
     /// compressed and only grew is read up to the length that it had. Bytes taken from disk are

@@ -4,7 +4,7 @@
 //! For rows whose exact text was not kept. Values are written as their columns hold them, so what is
 //! decoded of them again is what there was; only the spelling of numbers may be another.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{Array as _, ArrayRef, AsArray as _};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
@@ -12,6 +12,8 @@ use arrow::util::display::array_value_to_string;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use super::wanted::Wants;
 
 /// The largest whole number up to which a DOUBLE holds every whole number.
 const EXACT_IN_DOUBLE: f64 = 9_007_199_254_740_992.0;
@@ -141,6 +143,20 @@ impl Part {
         }
     }
 
+    /// Makes of each field that `wanted` names what its column wants of it as a text.
+    pub(super) fn take_as_texts(&mut self, wanted: &BTreeMap<&str, Wants>) {
+        let Self::Object(fields) = self else { return };
+        for (name, part) in fields {
+            let (Some(wants), Self::Value(json)) = (wanted.get(name.as_str()), part) else {
+                continue;
+            };
+            if json != "null" {
+                let text = serde_json::from_str(json).unwrap_or_else(|_| json.clone());
+                *json = wants.exactly(&text);
+            }
+        }
+    }
+
     /// The part as JSON.
     pub(super) fn write(&self, json: &mut String) {
         match self {
@@ -181,7 +197,7 @@ pub(super) fn below(path: &str, name: &str) -> String {
 }
 
 /// A whole number as one where a DOUBLE knows it exactly. What is no number in JSON is NULL.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     let is_whole = value.fract() == 0.0 && value.abs() <= EXACT_IN_DOUBLE;
     match is_whole && !(value == 0.0 && value.is_sign_negative()) {
         true => format!("{value:.0}"),

@@ -4,6 +4,9 @@
 //! had been rescued, what no column takes any more is rescued, and a value of another type is in its
 //! column or rescued. The record is the row's exact text, where that was kept, and else what the row
 //! says (see `rebuilt`). Columns whose declaration stands are copied.
+//!
+//! Values of CSV are texts, and a column takes what it wants of one. Here it takes only what tells the
+//! text again, so that no way through other types loses a letter: `007` is no 7, and is rescued.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
@@ -16,12 +19,13 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{Error, Kind, Result};
-use crate::project::JSON;
+use crate::project::{Format, FormatKind, JSON};
 
 use super::bronze::bronze_schema;
 use super::column::{StructColumn, plain};
 use super::exact;
 use super::rebuilt::{Part, Rescued, below};
+use super::wanted::Wants;
 
 /// How the declaration of a table was changed.
 #[derive(Clone, Debug)]
@@ -36,6 +40,8 @@ pub struct Redeclaration {
     former: BTreeMap<String, String>,
     /// Where in these a text is JSON.
     json: BTreeSet<String>,
+    /// How the files are written that the rows are of.
+    format: Format,
 }
 
 /// The places in `columns` that hold JSON as it stands; so a table remembers what its types do not say.
@@ -85,7 +91,26 @@ impl Redeclaration {
         }
         let is_changed = !(computed.is_empty() && former.is_empty());
         let (columns, json) = (Arc::clone(columns), json.clone());
-        is_changed.then_some(Self { columns, schema, computed, former, json })
+        let format = Format::default();
+        is_changed.then_some(Self { columns, schema, computed, former, json, format })
+    }
+
+    /// The same for rows of files that are written as `format`.
+    pub fn of_files(self, format: &Format) -> Self {
+        Self { format: format.clone(), ..self }
+    }
+
+    /// What the columns that are computed want of a text; not those of several values.
+    fn wanted(&self) -> BTreeMap<&str, Wants> {
+        let fields = self.columns.fields().iter().filter(|field| {
+            self.computed.contains_key(field.name()) && !field.data_type().is_nested()
+        });
+        fields.map(|field| (field.name().as_str(), Wants::of(field))).collect()
+    }
+
+    /// Whether the values of the file called `name` are texts, of which the column tells what they are.
+    fn is_of_texts(&self, name: &str) -> bool {
+        matches!(self.format.of_file(name), FormatKind::Csv | FormatKind::Tsv)
     }
 
     /// The columns that came, if nothing else was changed: then all rows stand in which nothing of
@@ -98,6 +123,7 @@ impl Redeclaration {
     pub fn rows(&self, rows: &RecordBatch) -> Result<RecordBatch> {
         let mut decoded = StructColumn::new(self.columns.fields())?;
         let (rescued, raw) = (texts(rows, "_rescued")?, texts(rows, "_raw")?);
+        let (files, wanted, none) = (texts(rows, "_source")?, self.wanted(), BTreeMap::new());
         let given: Vec<(&str, &ArrayRef)> = self
             .former
             .keys()
@@ -106,14 +132,17 @@ impl Redeclaration {
         let mut now = StringBuilder::new();
         for row in 0..rows.num_rows() {
             let (kept, rescued) = (text_in(&raw, row), text_in(&rescued, row));
+            let is_of_texts = text_in(&files, row).is_some_and(|name| self.is_of_texts(name));
+            let kept = kept.filter(|_| !is_of_texts);
             match kept.and_then(|text| exact::parse(text.as_bytes()).ok()) {
                 Some(record) => now.append_option(exact::append(&mut decoded, &record, Vec::new())),
                 None => {
                     let parts = given.iter().filter_map(|(name, column)| {
                         Some(((*name).to_owned(), Part::of(column, row, name, &self.json)?))
                     });
-                    let parts = Part::Object(parts.collect());
-                    now.append_option(again(&mut decoded, parts, rescued)?);
+                    let record = (Part::Object(parts.collect()), rescued);
+                    let wanted = if is_of_texts { &wanted } else { &none };
+                    now.append_option(again(&mut decoded, record, wanted)?);
                 }
             }
         }
@@ -133,12 +162,12 @@ impl Redeclaration {
     }
 }
 
-/// Appends the record that a row says, of whose columns `record` is and what was `rescued`; gives what
-/// is rescued now.
+/// Appends the record that a row says, of whose columns `record` is and what was `rescued`; `wanted` is
+/// what columns want of values that are texts. Gives what is rescued now.
 fn again(
     row: &mut StructColumn,
-    mut record: Part,
-    rescued: Option<&str>,
+    (mut record, rescued): (Part, Option<&str>),
+    wanted: &BTreeMap<&str, Wants>,
 ) -> Result<Option<String>> {
     let mut carried = Vec::new();
     match rescued.map(serde_json::from_str::<Vec<Rescued<'_>>>) {
@@ -153,6 +182,7 @@ fn again(
             carried.push(format!("{{\"path\":\"\",\"value\":{text},\"reason\":\"kept\"}}"));
         }
     }
+    record.take_as_texts(wanted);
     let mut text = String::new();
     record.write(&mut text);
     let record = exact::parse(text.as_bytes())
@@ -287,5 +317,55 @@ mod tests {
         assert!(rescued.contains("gone[7].x"), "{rescued}");
         assert_eq!(redeclared(&after, &both), before);
         assert!(Redeclaration::of(&before.schema(), None, &both).is_none());
+    }
+
+    /// The same rows, of a file of CSV.
+    fn of_csv(rows: &RecordBatch) -> RecordBatch {
+        let mut columns = rows.columns().to_vec();
+        let place = rows.schema().index_of("_source").unwrap();
+        columns[place] = Arc::new(StringArray::from(vec!["a.csv"]));
+        RecordBatch::try_new(rows.schema(), columns).unwrap()
+    }
+
+    #[test]
+    fn a_column_takes_a_text_of_csv_that_it_tells_again() {
+        let text = declared(&[("n", DataType::Utf8)]);
+        for (data_type, value, is_taken) in [
+            (DataType::Int64, "12", true),
+            (DataType::Int64, "-5", true),
+            (DataType::Int64, "007", false),
+            (DataType::Int64, "1.5", false),
+            (DataType::Int64, "x", false),
+            (DataType::Float64, "1.5", true),
+            (DataType::Float64, "12", true),
+            (DataType::Float64, "1.50", false),
+            (DataType::Boolean, "true", true),
+            (DataType::Boolean, "yes", false),
+        ] {
+            let values: Vec<ArrayRef> = vec![Arc::new(StringArray::from(vec![value]))];
+            let before = of_csv(&table(&text, values, None));
+            let other = declared(&[("n", data_type)]);
+            let forth = redeclared(&before, &other);
+            assert_eq!(forth.column_by_name("n").unwrap().is_valid(0), is_taken, "{value}");
+            assert_eq!(forth.column_by_name("_rescued").unwrap().is_null(0), is_taken, "{value}");
+            assert_eq!(redeclared(&forth, &text), before, "{value}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_csv_are_texts_where_a_text_is_wanted() {
+        let number = declared(&[("n", DataType::Float64), ("m", DataType::Int64)]);
+        let text = declared(&[("n", DataType::Utf8), ("m", DataType::Utf8)]);
+        let values: Vec<ArrayRef> = vec![
+            Arc::new(Float64Array::from(vec![0.25])),
+            Arc::new(Int64Array::from(vec![None::<i64>])),
+        ];
+        let kept = r#"[{"path":"m","value":"x","reason":"expected BIGINT, found string"}]"#;
+        let before = of_csv(&table(&number, values, Some(kept)));
+        let forth = redeclared(&before, &text);
+        assert_eq!(texts(&forth, "n").unwrap().value(0), "0.25");
+        assert_eq!(texts(&forth, "m").unwrap().value(0), "x");
+        assert!(forth.column_by_name("_rescued").unwrap().is_null(0));
+        assert_eq!(redeclared(&forth, &number), before);
     }
 }

@@ -7,7 +7,9 @@ use serde_json::value::RawValue;
 
 use crate::project::JSON;
 
+use super::exact::exact_double;
 use super::parse::end_of_plain;
+use super::rebuilt::number;
 
 /// What a column takes.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +49,24 @@ impl Wants {
             Some(value) => json.push_str(&value),
             None => add_text(json, text),
         }
+    }
+
+    /// `text` as `add` adds it, unless a column would take that and no longer tell the text.
+    pub(super) fn exactly(self, text: &str) -> String {
+        let mut value = String::new();
+        self.add(text, &mut value);
+        let tells_text = match self {
+            Self::Text => true,
+            Self::Integer => value == text || value.parse::<i64>().is_err(),
+            Self::Decimal => exact_double(&value).is_none_or(|taken| number(taken) == text),
+            Self::Boolean => value == text,
+            Self::Value => value == text && !text.starts_with('"'),
+        };
+        if !tells_text {
+            value.clear();
+            add_text(&mut value, text);
+        }
+        value
     }
 }
 

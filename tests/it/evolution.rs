@@ -250,3 +250,59 @@ fn json_stays_as_it_stands_when_another_column_changes() {
     bench.run();
     assert_eq!(bench.value(payload), "{ \"a\" : 1.50 }");
 }
+
+#[test]
+fn what_is_declared_anew_is_a_line_of_the_plan_and_of_the_report() {
+    let bench = project("id TEXT, n BIGINT", "", &[]);
+    land(&bench, "a.json", &[json!({"id": "1", "n": 1})]);
+    bench.run();
+    declare(&bench, "id TEXT, n TEXT");
+    let line = |said: &str| {
+        let line = said.lines().find(|line| line.starts_with("bronze.s ")).unwrap_or_default();
+        line.split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let planned = bench.command(&["plan"]).ok();
+    assert_eq!(line(&planned), ["bronze.s", "rewrite"], "{planned}");
+    assert!(planned.contains("n was BIGINT and is TEXT"), "{planned}");
+    assert!(!planned.contains("unchanged"), "{planned}");
+    let said = bench.command(&["run"]).ok();
+    assert_eq!(line(&said), ["bronze.s", "rewrite"], "{said}");
+    assert!(said.contains("1 rows more have something in _rescued"), "{said}");
+    let planned = bench.command(&["plan"]).ok();
+    assert!(planned.contains("1 table unchanged"), "{planned}");
+}
+
+#[test]
+fn columns_of_csv_follow_their_declaration() {
+    let bench = project("id TEXT, n BIGINT, price DOUBLE", "", &[]);
+    fs::write(bench.path("s/a.csv"), "id,n,price\na,1,0.5\nb,x,2\n").unwrap();
+    bench.run();
+    let before = bench.query(ROWS);
+    declare(&bench, "id TEXT, n TEXT, price TEXT");
+    bench.run();
+    let rows = bench.query("SELECT n, price, _rescued FROM bronze.s ORDER BY id");
+    for (row, (n, price)) in rows.iter().zip([("1", "0.5"), ("x", "2")]) {
+        assert_eq!((&row["n"], &row["price"]), (&json!(n), &json!(price)));
+        assert_eq!(row["_rescued"], Value::Null, "{row}");
+    }
+    declare(&bench, "id TEXT, n BIGINT, price DOUBLE");
+    bench.run();
+    assert_eq!(bench.query(ROWS), before);
+}
+
+#[test]
+fn another_order_of_columns_is_planned_and_reported() {
+    let silver = "SELECT id, n FROM bronze.s";
+    let bench = project("id TEXT, n BIGINT", "", &[("silver.s", "strategy = \"append\"", silver)]);
+    land(&bench, "a.json", &[json!({"id": "1", "n": 1})]);
+    bench.run();
+    declare(&bench, "n BIGINT, id TEXT");
+    let planned = bench.command(&["plan"]).ok();
+    let said = "its columns stand in another order";
+    assert!(planned.contains(said), "{planned}");
+    assert!(planned.contains("bronze.s will be made anew"), "{planned}");
+    let report = bench.run();
+    assert_eq!(entry(&report, "bronze.s")["redeclared"], said);
+    assert_eq!(entry(&report, "silver.s")["strategy"], "full");
+    assert!(bench.command(&["plan"]).ok().contains("nothing to do"));
+}

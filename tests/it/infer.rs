@@ -244,6 +244,7 @@ fn what_cannot_be_looked_at_ends_with_its_code() {
     for (arguments, code, says) in [
         (vec![garbage.as_str()], 4, "hold no record"),
         (vec![missing.to_str().unwrap()], 2, "cannot find the source"),
+        (vec![missing.to_str().unwrap()], 2, "patterns from where you are"),
         (vec![pattern.to_str().unwrap(), "--name", "t"], 2, "there is no file"),
         (vec![garbage.as_str(), "--name", "No-Name"], 2, "--name"),
         (vec![garbage.as_str(), "--pipeline", "../x"], 2, "no name of a pipeline"),
@@ -283,4 +284,82 @@ fn an_empty_project_runs_and_its_example_is_right() {
     bench.run();
     assert_eq!(bench.value("SELECT days FROM silver.orders"), 90);
     assert_eq!(bench.value("SELECT orders FROM orders_by_day"), 1);
+}
+
+/// A page of events, as programs hand them out over the web.
+fn page(ids: std::ops::Range<u64>) -> Value {
+    let event = |id: u64| json!({"id": id, "at": 1_700_000_000 + id, "user": {"tags": ["a"]}});
+    json!({"status": "ok", "data": {"next": null, "events": ids.map(event).collect::<Vec<_>>()}})
+}
+
+#[test]
+fn records_inside_of_envelopes_are_found() {
+    let bench = Bench::bare();
+    put(&bench, "pages/1.json", &page(0..100).to_string());
+    put(&bench, "pages/2.json", &page(90..140).to_string());
+    let said = infer(&bench, "pages", &["--name", "events"]);
+    let found = "there are 150 objects at $.data.events[*]: each is taken for a record";
+    assert!(said.contains(found) && said.contains("events: 150 records read"), "{said}");
+    let [bronze, _, pipeline] = project(&bench, "events");
+    assert!(bronze.contains("    id BIGINT,\n    at BIGINT,\n    user STRUCT<"), "{bronze}");
+    assert!(pipeline.contains("path = \"pages\"\nrecords = \"$.data.events[*]\"\n"), "{pipeline}");
+    bench.run();
+    assert_eq!(bench.value("SELECT count(*) FROM bronze.events WHERE id IS NOT NULL"), 150);
+    assert_eq!(bench.value("SELECT count(*) FROM silver.events"), 140);
+    // What stands says where the records are.
+    let again = infer(&bench, "pages", &["--name", "events"]);
+    assert!(again.contains("nothing to write"), "{again}");
+    let pages = bench.path("pages");
+    let other = ["infer", pages.to_str().unwrap(), "--name", "events", "--records", "$"];
+    let ended = bench.command(&other);
+    assert_eq!(ended.code, 2, "{}", ended.out);
+    assert!(ended.err.contains("says otherwise where its records are"), "{}", ended.err);
+    // The envelopes themselves, when they are asked for.
+    let whole = infer(&bench, "pages", &["--name", "whole", "--records", "$", "--print"]);
+    assert!(whole.contains("data STRUCT<") && !whole.contains("records ="), "{whole}");
+}
+
+#[test]
+fn lists_inside_of_records_are_named_and_not_taken() {
+    let bench = Bench::bare();
+    put(&bench, "orders.ndjson", &lines(&[page(0..30), page(0..30)]));
+    let said = infer(&bench, "orders.ndjson", &[]);
+    assert!(said.contains("--records '$.data.events[*]' makes each a record"), "{said}");
+    assert!(said.contains("orders: 2 records read"), "{said}");
+    let taken = ["--name", "events", "--records", "$.data.events[*]"];
+    let said = infer(&bench, "orders.ndjson", &taken);
+    assert!(said.contains("events: 60 records read"), "{said}");
+    let ended = bench.command(&["infer", "orders.ndjson", "--records", "data"]);
+    assert!(ended.code == 2 && ended.err.contains("a path begins with `$`"), "{}", ended.err);
+}
+
+#[test]
+fn files_are_looked_at_as_the_source_says_and_a_run_reads_them() {
+    let bench = Bench::bare();
+    let rows: String = (0..20).map(|n| format!("{n};M\u{fc}ller;0,{n}\n")).collect();
+    let latin1: Vec<u8> = rows.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    put(&bench, "s/a.txt", "");
+    fs::write(bench.path("s/a.txt"), latin1).unwrap();
+    let section = "[source.s.files]\npath = \"s\"\nformat = \"csv\"\ndelimiter = \";\"\n\
+                   encoding = \"latin1\"\nheader = [\"id\", \"name\", \"share\"]\n";
+    fs::write(bench.path("pipelines/s.toml"), section).unwrap();
+    let said = infer(&bench, "s", &[]);
+    assert!(said.contains("s: 20 records read of 1 files\n"), "{said}");
+    let bronze = text(&bench, "sql/bronze/s.sql");
+    assert!(bronze.contains("    id BIGINT,\n    name TEXT,\n    share TEXT\n"), "{bronze}");
+    bench.run();
+    assert_eq!(bench.value("SELECT count(*) FROM silver.s WHERE name = 'M\u{fc}ller'"), 20);
+}
+
+#[test]
+fn rows_that_a_run_takes_for_broken_are_said_to_be() {
+    let bench = Bench::bare();
+    let rows: String = (0..40).map(|n| format!("{n}\t\"open {n}\tx\n")).collect();
+    put(&bench, "a.tsv", &format!("id\tname\tkind\n{rows}1\tgood\tx\n"));
+    let said = infer(&bench, "a.tsv", &["--name", "t"]);
+    assert!(said.contains("t: 1 records read of 1 files; 40 pieces broken"), "{said}");
+    assert!(said.contains("a quote is opened and not closed"), "{said}");
+    let report = bench.run();
+    assert_eq!(report["sources"][0]["rows_landed"], 1);
+    assert_eq!(report["sources"][0]["records_quarantined"], 40);
 }

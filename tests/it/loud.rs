@@ -55,8 +55,12 @@ fn garbage_ends_a_run_and_a_later_delivery_that_is_sound_goes_on() {
         ["every record of the batch", "table=`bronze.web_sessions`", "batch=`1`", "a.json at"];
     refused(&bench, &said);
     assert_eq!(bench.value("SELECT count(*) > 0 FROM ops.quarantine"), true, "it has landed");
-    // Nothing else came: it is still so.
+    // Nothing else came: it is still so, and a plan says it.
     refused(&bench, &said);
+    let planned = bench.command(&["plan"]).ok();
+    let blocked = "bronze.web_sessions: a run would publish nothing: every record of the batch";
+    assert!(planned.contains(blocked), "{planned}");
+    assert!(planned.contains("run --accept bronze.web_sessions"), "{planned}");
     bench.land("b.json", sessions(0..3));
     assert_eq!(bench.run()["epoch"], 1);
     assert_eq!(bench.value("SELECT count(*) FROM silver.sessions"), 3);
@@ -240,4 +244,26 @@ fn a_threshold_that_is_none_is_named_with_its_place() {
     ] {
         assert!(ended.err.contains(wanted), "{wanted} is not in {}", ended.err);
     }
+}
+
+#[test]
+fn a_line_that_is_still_being_written_is_no_garbage() {
+    let bench = Bench::new();
+    bench.land("a.json", sessions(0..3));
+    bench.run();
+    let (line, path) = (sessions(3..4), bench.landing().join("a.json"));
+    let (first, rest) = line.split_at(20);
+    let append = |text: &str| {
+        let before = fs::read_to_string(&path).unwrap();
+        fs::write(&path, before + text).unwrap();
+    };
+    append(first);
+    let report = bench.run();
+    assert_eq!(report["sources"][0]["records_quarantined"], 1, "{report:#}");
+    append(rest);
+    bench.run();
+    assert_eq!(bench.value("SELECT count(*) FROM silver.sessions"), 4);
+    // Broken lines that have ended are judged.
+    append("nonsense\n");
+    refused(&bench, &["every record of the batch"]);
 }

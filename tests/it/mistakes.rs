@@ -223,3 +223,18 @@ fn a_full_disk_is_named_and_the_next_run_goes_on_when_there_is_room() {
     assert!(grown && again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
     assert_eq!(String::from_utf8(counted.stdout).unwrap(), "n\n20000\n");
 }
+
+#[test]
+fn a_dot_behind_a_word_of_sql_says_what_to_write() {
+    let bench = Bench::new();
+    let rows = "FROM (SELECT named_struct('id', 7) AS \"user\") AS t";
+    for column in ["user.id", "t.user.id"] {
+        let ended = bench.command(&["sql", &format!("SELECT {column} {rows}")]);
+        assert_eq!(ended.code, 2, "{}", ended.out);
+        assert!(ended.err.contains("put the word in quotes"), "{}", ended.err);
+        assert!(ended.err.contains("line=`1`") && !ended.err.contains("Ident"), "{}", ended.err);
+    }
+    for column in ["\"user\".id", "user['id']"] {
+        assert_eq!(bench.value(&format!("SELECT {column} {rows}")), 7);
+    }
+}

@@ -61,18 +61,20 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     drop(reading);
     let _committing = context.progress.begin(Step::Commit { table: source.table.clone() });
     let rejected = quarantine.rejected();
+    let read = feed.files();
     let came = Landing {
         batch: batch.number,
         records: landed.written.rows + rejected,
         quarantined: rejected,
+        unfinished: landed.unfinished(&read),
         example: quarantine.example().map(str::to_owned),
         filled: landed.filled.filled(),
         missing: missing(base.as_ref(), &landed.filled).await?,
     };
     commit_rejected(context, quarantine, &batch).await?;
-    let read = feed.files().into_iter().map(|file| landed.content_of(file, batch.number));
-    let read: Vec<_> = read.collect();
-    note_files(&context.lake, batch.application, &read, context.stamp()).await?;
+    let held = read.into_iter().map(|file| landed.content_of(file, batch.number));
+    let held = held.collect::<Vec<_>>();
+    note_files(&context.lake, batch.application, &held, context.stamp()).await?;
     let mut report = SourceReport {
         batch: Some(batch.number),
         resumed: batch.is_resumed,

@@ -42,6 +42,17 @@ impl Landed {
         (file, content)
     }
 
+    /// How many of the files that were `read` had grown by what is no record yet: its line has not ended,
+    /// so it is read again when there is more.
+    pub(super) fn unfinished(&self, read: &[ReadFile]) -> u64 {
+        let is_unfinished = |read: &&ReadFile| {
+            let last = self.last_rejected.get(&read.file.name);
+            let end = read.read_on.map(|read_on| read_on.position);
+            read.file.from.byte > 0 && last.is_some_and(|(_, last)| end == Some(*last))
+        };
+        read.iter().filter(is_unfinished).count() as u64
+    }
+
     fn note_rejected(&mut self, record: &Quarantined) {
         let place = (record.position, record.position + record.length);
         let last = self.last_rejected.entry(Arc::clone(&record.file)).or_insert(place);

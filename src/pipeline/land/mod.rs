@@ -26,10 +26,10 @@ use super::view::View;
 use super::{Deliveries, SourceReport};
 
 use batch::{Batch, give_up, land_batch};
-use redeclare::{fingerprint, redeclare};
+use redeclare::{fingerprint, rearranged, redeclare};
 
 pub(super) use pending::{Pending, pending};
-pub(super) use redeclare::{redeclaration, redeclared_since};
+pub(super) use redeclare::{changes, redeclared_since};
 
 /// Lands what is new in `source`: first what an earlier run had planned and not finished, then what
 /// was found since. Adds to `reports` what was done, and one report when nothing was.
@@ -99,11 +99,17 @@ async fn prepare(
         pending.bronze = context.lake.snapshot(&source.table).await?;
     }
     let Some(bronze) = &pending.bronze else { return Ok((is_settled, None)) };
-    let redeclared = redeclare(context, source, bronze).await?;
-    if redeclared.is_some() {
-        pending.bronze = context.lake.snapshot(&source.table).await?;
+    let Some((redeclared, rescued)) = redeclare(context, source, bronze).await? else {
+        // The next commit to the table does that.
+        return Ok((is_settled, rearranged(source, bronze)));
+    };
+    if rescued > 0 {
+        pending.warnings.push(format!(
+            "{rescued} rows more have something in _rescued, which does not fit what is declared now"
+        ));
     }
-    Ok((is_settled, redeclared))
+    pending.bronze = context.lake.snapshot(&source.table).await?;
+    Ok((is_settled, Some(redeclared)))
 }
 
 /// Fails when another program has written to the table, unless `accepts` names it: then a commit says

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array as _, RecordBatch};
 use datafusion::logical_expr::{Expr, LogicalPlan, ident, lit};
 use datafusion::prelude::DataFrame;
 
@@ -19,7 +19,7 @@ use crate::pipeline::Step;
 use crate::pipeline::context::Context;
 use crate::project::Source;
 use crate::rewrite::{Distribution, NewRows, Outcome, Rows, files_holding, write};
-use crate::source::{Redeclaration, json_places};
+use crate::source::{Redeclaration, bronze_schema, json_places};
 
 use super::bronze_spec;
 
@@ -34,33 +34,43 @@ pub(super) fn fingerprint(source: &Source) -> String {
     format!("{}{JSON}{}", env!("CARGO_PKG_NAME"), serde_json::Value::from(places))
 }
 
+/// What a run changes about the columns of the table of `source`, which is at `bronze`, in words.
+pub(in crate::pipeline) fn changes(source: &Source, bronze: &Snapshot) -> Option<String> {
+    let change = redeclaration(source, bronze).map(|change| change.to_string());
+    change.or_else(|| rearranged(source, bronze))
+}
+
+/// The same when the columns are those that are declared, and only stand in another order.
+pub(super) fn rearranged(source: &Source, bronze: &Snapshot) -> Option<String> {
+    let is_other = bronze.schema().fields() != bronze_schema(&source.columns).fields();
+    is_other.then(|| "its columns stand in another order".to_owned())
+}
+
 /// How the columns of `source` differ from those of its table, if they do.
-pub(in crate::pipeline) fn redeclaration(
-    source: &Source,
-    bronze: &Snapshot,
-) -> Option<Redeclaration> {
+fn redeclaration(source: &Source, bronze: &Snapshot) -> Option<Redeclaration> {
     // A table of a former layout does not say, and is taken for what is declared today.
     let fingerprint = bronze.fingerprint();
     let places = fingerprint.as_deref().and_then(|text| text.split_once(JSON));
     let places: Option<BTreeSet<String>> =
         places.and_then(|(_, places)| serde_json::from_str(places).ok());
-    Redeclaration::of(bronze.schema(), places.as_ref(), &source.columns)
+    let change = Redeclaration::of(bronze.schema(), places.as_ref(), &source.columns);
+    change.map(|change| change.of_files(&source.format))
 }
 
 /// Gives the table of `source`, which is at `bronze`, the columns that are declared. Gives what was
-/// changed, in words, when something had to be.
+/// changed, in words, when something had to be, and in how many rows more something is rescued now.
 ///
 /// Errors: `Conflict` when another run changed the table meanwhile.
 pub(super) async fn redeclare(
     context: &Context,
     source: &Source,
     bronze: &Snapshot,
-) -> Result<Option<String>> {
+) -> Result<Option<(String, u64)>> {
     let Some(change) = redeclaration(source, bronze) else { return Ok(None) };
     let said = change.to_string();
     let session = context.engine.session(Tables::default().into_catalog());
     let files = concerned(&session, bronze, &change).await?;
-    let outcome = rewritten(context, source, &session, (bronze, &files, change)).await?;
+    let (outcome, rescued) = rewritten(context, source, &session, (bronze, &files, change)).await?;
     let reason = format!("it was declared anew: {said}");
     let notes = vec![
         context.note(),
@@ -71,7 +81,7 @@ pub(super) async fn redeclare(
     let adds = outcome.written.adds;
     let change = Change { adds, removal: Removal::Files(files), notes, ..Change::default() };
     context.lake.commit(&bronze_spec(source, None), Some(bronze), change).await?;
-    Ok(Some(said))
+    Ok(Some((said, rescued)))
 }
 
 /// What was changed about the columns of `bronze` since `version`, in words.
@@ -102,16 +112,25 @@ async fn concerned(
     files_holding(session, bronze, files, going).await
 }
 
-/// The rows of `files` by the new declaration, in files that no table names yet.
+/// The rows of `files` by the new declaration, in files that no table names yet; and in how many more
+/// than before something is rescued.
 async fn rewritten(
     context: &Context,
     source: &Source,
     session: &Session,
     (bronze, files, change): (&Snapshot, &[DataFile], Redeclaration),
-) -> Result<Outcome> {
+) -> Result<(Outcome, u64)> {
     if files.is_empty() {
-        return Ok(Outcome::default());
+        return Ok((Outcome::default(), 0));
     }
+    let rescued = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&rescued);
+    let now = move |rows: &RecordBatch| -> Result<RecordBatch> {
+        let now = change.rows(rows)?;
+        let more = rescued_in(&now).saturating_sub(rescued_in(rows));
+        counter.fetch_add(more, Ordering::Relaxed);
+        Ok(now)
+    };
     let seen = Arc::new(AtomicU64::new(0));
     let _building = context
         .progress
@@ -120,7 +139,7 @@ async fn rewritten(
     let plan = session.physical(&plan).await?;
     let expected = extent(files).1;
     let rows = Rows {
-        new: Some(NewRows::Made(plan, Arc::new(move |rows: &RecordBatch| change.rows(rows)))),
+        new: Some(NewRows::Made(plan, Arc::new(now))),
         seen: Arc::clone(&seen),
         expected,
         distribution: Distribution::PerCore,
@@ -135,5 +154,11 @@ async fn rewritten(
         return Err(Error::new(Kind::Bug, "rows were lost while a table was declared anew")
             .at("table", &source.table));
     }
-    Ok(outcome)
+    Ok((outcome, rescued.load(Ordering::Relaxed)))
+}
+
+/// In how many of `rows` something is rescued.
+fn rescued_in(rows: &RecordBatch) -> u64 {
+    let column = rows.column_by_name("_rescued");
+    column.map_or(0, |column| (column.len() - column.null_count()) as u64)
 }

@@ -142,7 +142,8 @@ impl PipelineRun {
         Ok(())
     }
 
-    fn accepts(&self, table: &TableName) -> bool {
+    /// Whether `table` may cross thresholds.
+    pub(super) fn accepts(&self, table: &TableName) -> bool {
         self.context.accepted.contains(table)
     }
 }

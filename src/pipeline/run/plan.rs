@@ -10,8 +10,9 @@ use crate::lake::extent;
 use crate::name::TableName;
 use crate::pipeline::Deliveries;
 use crate::pipeline::build::{Action, BuildPlan, plan_build, version_of};
-use crate::pipeline::land::{pending, redeclaration};
+use crate::pipeline::land::{changes, pending};
 use crate::pipeline::report::as_text;
+use crate::pipeline::thresholds::of_batches;
 use crate::project::{Model, Source, Strategy};
 use crate::source::InputFile;
 
@@ -38,6 +39,9 @@ pub struct SourcePlan {
     pub batch: Option<i64>,
     /// What would be changed about the columns of the table, because their declaration was.
     pub redeclared: Option<String>,
+    /// Why a run would publish nothing, when that is so whatever it lands and builds: what landed last
+    /// crosses a threshold.
+    pub blocked: Option<String>,
     /// Whether an earlier run has begun with it.
     pub resumed: bool,
     /// Files.
@@ -105,16 +109,27 @@ impl PipelineRun {
         let resumed = pending.resumed.first();
         let files: Vec<&InputFile> =
             resumed.into_iter().flat_map(|(_, files)| files).chain(&pending.files).collect();
-        let redeclared = pending.bronze.as_ref().and_then(|bronze| redeclaration(source, bronze));
+        let redeclared = pending.bronze.as_ref().and_then(|bronze| changes(source, bronze));
         Ok(SourcePlan {
             table: source.table.clone(),
-            redeclared: redeclared.map(|change| change.to_string()),
+            redeclared,
+            blocked: if files.is_empty() { self.blocked(source).await? } else { None },
             batch: resumed.map(|(batch, _)| *batch).or(next),
             resumed: resumed.is_some(),
             files: files.len() as u64,
             deliveries: pending.deliveries,
             bytes: files.iter().map(|file| file.unread_bytes()).sum(),
         })
+    }
+
+    /// What of the batches of `source` keeps a run from publishing into which nothing lands.
+    async fn blocked(&self, source: &Source) -> Result<Option<String>> {
+        let view = &self.context.view;
+        if self.accepts(&source.table) {
+            return Ok(None);
+        }
+        let Some(state) = view.state_if_any(&source.table).await? else { return Ok(None) };
+        Ok(of_batches(view, source, &state).await?.map(|error| error.on_one_line()))
     }
 
     async fn plan_model(

@@ -74,6 +74,17 @@ impl CsvTable {
         Self { dialect, encoding, header: None, fields: None }
     }
 
+    /// The names of the fields.
+    pub fn names(&self) -> Vec<String> {
+        let fields = self.fields.iter().flatten();
+        fields.filter_map(|field| serde_json::from_str(field.key.strip_suffix(':')?).ok()).collect()
+    }
+
+    /// The row `row` as the JSON object that it means; or why it is none.
+    pub fn json(&self, row: &[u8]) -> Result<String, String> {
+        self.read(row).map(|(object, _)| object.json)
+    }
+
     /// The row `row` as an object, and its text; or why it is none.
     pub(in crate::source) fn read<'a>(
         &self,
