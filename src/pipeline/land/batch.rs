@@ -12,7 +12,7 @@ use crate::pipeline::thresholds::{Landing, filled_before};
 use crate::pipeline::view::overtaken;
 use crate::pipeline::{SourceReport, Step};
 use crate::project::Source;
-use crate::source::{InputFile, Lineage, Note, feed};
+use crate::source::{Feed, InputFile, Lineage, Note, feed};
 
 use super::decode::decode_all;
 use super::filled::Filled;
@@ -44,10 +44,7 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     check_turn(&batch, base.as_ref()).await?;
     let files = batch.files.len() as u64;
     let total_bytes = batch.files.iter().map(InputFile::unread_bytes).sum();
-    let threads = context.engine.cores();
-    let (inputs, memory) = (batch.files.clone(), context.memory.for_ingest());
-    let how = (&source.columns, &source.format);
-    let feed = feed(inputs, how, threads, memory, &context.stop);
+    let feed = feed_of(context, &batch);
     let reading = context.progress.begin(Step::Ingest {
         table: source.table.clone(),
         total_bytes,
@@ -73,7 +70,7 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     };
     commit_rejected(context, quarantine, &batch).await?;
     let held = read.into_iter().map(|file| landed.content_of(file, batch.number));
-    let held = held.collect::<Vec<_>>();
+    let held: Vec<_> = held.collect();
     note_files(&context.lake, batch.application, &held, context.stamp()).await?;
     let mut report = SourceReport {
         batch: Some(batch.number),
@@ -96,6 +93,14 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     (report.version, _) = context.lake.commit(&spec, base.as_ref(), change).await?;
     report.milliseconds = milliseconds(started);
     Ok(report)
+}
+
+/// Begins to read the files of the batch.
+fn feed_of(context: &Context, batch: &Batch<'_>) -> Feed {
+    let threads = context.engine.cores();
+    let (inputs, memory) = (batch.files.clone(), context.memory.for_ingest());
+    let how = (&batch.source.columns, &batch.source.format);
+    feed(inputs, how, threads, memory, &context.stop)
 }
 
 /// What the batch does to the table.
