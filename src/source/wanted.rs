@@ -9,7 +9,9 @@ use crate::project::JSON;
 
 use super::exact::exact_double;
 use super::parse::end_of_plain;
-use super::rebuilt::number;
+
+/// The largest whole number up to which a DOUBLE holds every whole number.
+const EXACT_IN_DOUBLE: f64 = 9_007_199_254_740_992.0;
 
 /// What a column takes.
 #[derive(Clone, Copy, Debug)]
@@ -123,4 +125,30 @@ pub(super) fn column_of<'a>(name: &str, names: &[&str], columns: &'a Schema) -> 
     let plain = plain_name(name);
     let alike = || columns.column_with_name(&plain).filter(|_| !names.contains(&plain.as_str()));
     columns.column_with_name(name).or_else(alike).map(|(_, column)| column)
+}
+/// A whole number as one where a DOUBLE knows it exactly. What is no number in JSON is NULL.
+pub(super) fn number(value: f64) -> String {
+    let is_whole = value.fract() == 0.0 && value.abs() <= EXACT_IN_DOUBLE;
+    match is_whole && !(value == 0.0 && value.is_sign_negative()) {
+        true => format!("{value:.0}"),
+        false => serde_json::Value::from(value).to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_so_that_they_are_read_as_the_same() {
+        for (value, text) in
+            [(5.0, "5"), (-0.0, "-0.0"), (0.1, "0.1"), (-9e15, "-9000000000000000")]
+        {
+            assert_eq!(number(value), text);
+        }
+        for value in [5.0, -0.0, 0.1, 0.1 + 0.2, 1e300, 5e-324, -9e15, 9_007_199_254_740_994.0] {
+            assert_eq!(number(value).parse::<f64>().unwrap().to_bits(), f64::to_bits(value));
+        }
+        assert_eq!(number(f64::NAN), "null");
+    }
 }

@@ -301,7 +301,7 @@ fn records_inside_of_envelopes_are_found() {
     let found = "there are 150 objects at $.data.events[*]: each is taken for a record";
     assert!(said.contains(found) && said.contains("events: 150 records read"), "{said}");
     let [bronze, _, pipeline] = project(&bench, "events");
-    assert!(bronze.contains("    id BIGINT,\n    at BIGINT,\n    user STRUCT<"), "{bronze}");
+    assert!(bronze.contains("    at BIGINT,\n    id BIGINT,\n    user STRUCT<"), "{bronze}");
     assert!(pipeline.contains("path = \"pages\"\nrecords = \"$.data.events[*]\"\n"), "{pipeline}");
     bench.run();
     assert_eq!(bench.value("SELECT count(*) FROM bronze.events WHERE id IS NOT NULL"), 150);
@@ -329,7 +329,8 @@ fn lists_inside_of_records_are_named_and_not_taken() {
     let taken = ["--name", "events", "--records", "$.data.events[*]"];
     let said = infer(&bench, "orders.ndjson", &taken);
     assert!(said.contains("events: 60 records read"), "{said}");
-    let ended = bench.command(&["infer", "orders.ndjson", "--records", "data"]);
+    let path = bench.path("orders.ndjson");
+    let ended = bench.command(&["infer", path.to_str().unwrap(), "--records", "data"]);
     assert!(ended.code == 2 && ended.err.contains("a path begins with `$`"), "{}", ended.err);
 }
 
@@ -343,7 +344,7 @@ fn files_are_looked_at_as_the_source_says_and_a_run_reads_them() {
     let section = "[source.s.files]\npath = \"s\"\nformat = \"csv\"\ndelimiter = \";\"\n\
                    encoding = \"latin1\"\nheader = [\"id\", \"name\", \"share\"]\n";
     fs::write(bench.path("pipelines/s.toml"), section).unwrap();
-    let said = infer(&bench, "s", &[]);
+    let said = infer(&bench, "s", &["--write"]);
     assert!(said.contains("s: 20 records read of 1 files\n"), "{said}");
     let bronze = text(&bench, "sql/bronze/s.sql");
     assert!(bronze.contains("    id BIGINT,\n    name TEXT,\n    share TEXT\n"), "{bronze}");
@@ -357,9 +358,9 @@ fn rows_that_a_run_takes_for_broken_are_said_to_be() {
     let rows: String = (0..40).map(|n| format!("{n}\t\"open {n}\tx\n")).collect();
     put(&bench, "a.tsv", &format!("id\tname\tkind\n{rows}1\tgood\tx\n"));
     let said = infer(&bench, "a.tsv", &["--name", "t"]);
-    assert!(said.contains("t: 1 records read of 1 files; 40 pieces broken"), "{said}");
+    assert!(said.contains("t: 1 records read of 1 files; 1 piece broken"), "{said}");
     assert!(said.contains("a quote is opened and not closed"), "{said}");
     let report = bench.run();
     assert_eq!(report["sources"][0]["rows_landed"], 1);
-    assert_eq!(report["sources"][0]["records_quarantined"], 40);
+    assert_eq!(report["sources"][0]["records_quarantined"], 1);
 }

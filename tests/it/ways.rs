@@ -110,9 +110,10 @@ pub(crate) fn channel(session: &Session) -> &'static str {
         (Some("instagram"), Some("cpc")) => "Paid Social",
         (Some("google"), Some("cpc")) => "Paid Search",
         (_, Some("cpc")) => "Paid Other",
+        // What is said to be an e-mail is one, wherever it is from.
+        (_, Some("email")) | (Some("newsletter"), _) => "Email",
         (Some("instagram"), _) => "Organic Social",
         (Some("google"), _) => "Organic Search",
-        (Some("newsletter"), _) | (None, Some("email")) => "Email",
         (None, Some("ad")) if has_host => "Referral",
         (None, Some("ad")) => "Unassigned",
         other => panic!("the oracle does not know {other:?}"),

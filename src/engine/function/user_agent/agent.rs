@@ -28,7 +28,7 @@ impl Agent {
         let os = system(&lower);
         let named = match bot_reason {
             None => browsers::browser(text, &lower),
-            Some(_) => browsers::bot(text),
+            Some(_) => browsers::bot(text, &lower),
         };
         let device_type = match bot_reason {
             None => device(&lower, os, named.is_some()),

@@ -78,6 +78,14 @@ const PARTS: [&str; 66] = [
     "mobi",
 ];
 
+/// Bots that neither the patterns nor the form of their agents name; in lower case, and what they are
+/// called.
+const NAMED_BOTS: [(&str, &str); 3] = [
+    ("meta-externalagent", "Meta-ExternalAgent"),
+    ("meta-externalfetcher", "Meta-ExternalFetcher"),
+    ("google-read-aloud", "Google-Read-Aloud"),
+];
+
 /// The longest name that is taken from a text: what is longer is a number or a nonsense.
 const LONGEST_NAME: usize = 40;
 
@@ -100,8 +108,11 @@ pub(super) fn browser(text: &str, lower: &str) -> Option<(String, Option<String>
     }
 }
 
-/// What a bot calls itself, or else the browser that it uses.
-pub(super) fn bot(text: &str) -> Option<(String, Option<String>)> {
+/// What a bot that is `lower` in lower case calls itself, or else the browser that it uses.
+pub(super) fn bot(text: &str, lower: &str) -> Option<(String, Option<String>)> {
+    if let Some((word, name)) = NAMED_BOTS.iter().find(|(word, _)| lower.contains(word)) {
+        return Some(((*name).to_owned(), version_of(name, word, lower)));
+    }
     let known = patterns::browser(text).map(|(name, version)| (names::browser(&name), version));
     // A part of an address is no name.
     let known = known.filter(|(name, _)| !name.contains('/'));
@@ -260,7 +271,7 @@ mod tests {
             ("anything/2.0 (+https://example.com/bot)", "anything"),
         ];
         for (text, name) in cases {
-            assert_eq!(bot(text).unwrap().0, name, "{text}");
+            assert_eq!(bot(text, &text.to_lowercase()).unwrap().0, name, "{text}");
         }
     }
 
