@@ -347,7 +347,7 @@ fn files_are_looked_at_as_the_source_says_and_a_run_reads_them() {
     let said = infer(&bench, "s", &["--write"]);
     assert!(said.contains("s: 20 records read of 1 files\n"), "{said}");
     let bronze = text(&bench, "sql/bronze/s.sql");
-    assert!(bronze.contains("    id BIGINT,\n    name TEXT,\n    share TEXT\n"), "{bronze}");
+    assert!(bronze.contains("    id BIGINT,\n    name TEXT,\n    \"share\" TEXT\n"), "{bronze}");
     bench.run();
     assert_eq!(bench.value("SELECT count(*) FROM silver.s WHERE name = 'M\u{fc}ller'"), 20);
 }
