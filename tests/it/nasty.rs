@@ -78,6 +78,9 @@ const LIKELY: &str = "
         FROM bronze.s s JOIN silver.newest n ON n.person = s.person GROUP BY s.day, n.v;
 ";
 
+/// What comes is nasty: however much of it may go to quarantine.
+const ANY_NUMBER: &str = "max-quarantined = \"100%\"\n";
+
 /// All kinds of joins by a key of either side, as `models` reads them.
 fn joins() -> String {
     let mut text = String::new();
@@ -152,11 +155,12 @@ impl Nasty {
             let ddl = format!("CREATE TABLE {source} ({columns})");
             nasty.write(&format!("sql/bronze/{source}.sql"), &ddl);
             fs::create_dir(nasty.bench.path(source)).unwrap();
-            pipeline += &format!("[source.{source}.files]\npath = {source:?}\n");
+            let limit = format!("[source.{source}]\n{ANY_NUMBER}");
+            pipeline += &format!("{limit}[source.{source}.files]\npath = {source:?}\n");
         }
         for (table, section, sql) in &nasty.models {
             nasty.write(&format!("sql/{}.sql", table.replace('.', "/")), sql);
-            pipeline += &format!("[model.{table:?}]\n{section}");
+            pipeline += &format!("[model.{table:?}]\n{ANY_NUMBER}{section}");
         }
         nasty.write("pipelines/nasty.toml", &pipeline);
         nasty
