@@ -98,8 +98,11 @@ impl Rejected {
         }
         parts.extend(self.rule.clone());
         parts.push(self.reason.clone());
-        let text = shown(&self.record);
-        parts.push(shortened(text.trim(), EXAMPLE_CHARACTERS).into_owned());
+        parts.push(match std::str::from_utf8(&self.record) {
+            Ok(text) => shortened(text.trim(), EXAMPLE_CHARACTERS).into_owned(),
+            // Bytes of anything tell nobody anything.
+            Err(_) => format!("{} bytes that are no text", self.record.len()),
+        });
         parts.join(": ")
     }
 }
