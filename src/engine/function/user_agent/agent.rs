@@ -17,9 +17,10 @@ pub(super) struct Agent {
 
 impl Agent {
     /// None for a text that says nothing known. An agent that is missing, or that stands for a missing
-    /// one, is no bot by that: claims may come without one.
+    /// one, is no bot by that: claims may come without one. Of a text without an end it takes the
+    /// [`start`].
     pub(super) fn of(text: &str) -> Option<Self> {
-        let text = start(text).trim();
+        let text = text.trim();
         if super::names::is_nothing(text) {
             return None;
         }
