@@ -124,7 +124,7 @@ fn system(agent: &str) -> Option<&'static str> {
     found.or_else(|| agent.contains("cfnetwork").then(|| if is_mac() { "macOS" } else { "iOS" }))
 }
 
-const TELEVISIONS: [&str; 19] = [
+const TELEVISIONS: [&str; 18] = [
     "hbbtv",
     "smart-tv",
     "smarttv",
@@ -134,7 +134,6 @@ const TELEVISIONS: [&str; 19] = [
     "googletv",
     "google tv",
     "android tv",
-    "androidtv",
     "bravia",
     "crkey",
     "netcast",
@@ -146,9 +145,8 @@ const TELEVISIONS: [&str; 19] = [
     " tv ",
 ];
 const TABLETS: [&str; 6] = ["ipad", "tablet;", "tablet ", "playbook", "kindle", "tablet)"];
-const PHONES: [&str; 12] = [
+const PHONES: [&str; 11] = [
     "mobi",
-    "iphone",
     "ipod",
     "phone",
     "opera mini",
