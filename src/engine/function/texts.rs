@@ -3,10 +3,10 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use arrow::array::{
-    Array as _, ArrayRef, AsArray as _, NullBufferBuilder, StringViewArray, StringViewBuilder,
-    StructArray, UInt32Array,
+    ArrayRef, AsArray as _, NullBufferBuilder, StringViewArray, StringViewBuilder, StructArray,
+    UInt32Array,
 };
-use arrow::compute::cast;
+use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::{HashMap, Result, exec_err};
 
@@ -68,19 +68,19 @@ pub(super) fn structs<const N: usize>(
 ) -> Result<ArrayRef> {
     let [texts] = arguments else { return exec_err!("one text is wanted") };
     let texts = cast(texts, &DataType::Utf8View)?;
-    let mut known = HashMap::new();
-    let mut columns = [(); N].map(|()| StringViewBuilder::new());
-    let mut nulls = NullBufferBuilder::new(texts.len());
-    for text in texts.as_string_view() {
-        let values =
-            text.and_then(|text| known.entry(text).or_insert_with(|| compute(text)).as_ref());
+    let (different, places) = distinct(texts.as_string_view());
+    let mut columns = [(); N].map(|()| StringViewBuilder::with_capacity(different.len()));
+    let mut nulls = NullBufferBuilder::new(different.len());
+    for text in different {
+        let values = compute(text);
         nulls.append(values.is_some());
         for (index, column) in columns.iter_mut().enumerate() {
-            column.append_option(values.and_then(|values| values.get(index)?.as_deref()));
+            column.append_option(values.as_ref().and_then(|values| values.get(index)?.as_deref()));
         }
     }
     let columns = columns.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef).collect();
-    Ok(Arc::new(StructArray::try_new(fields(names), columns, nulls.finish())?))
+    let structs = StructArray::try_new(fields(names), columns, nulls.finish())?;
+    Ok(take(&structs, &places, None)?)
 }
 
 #[cfg(test)]
