@@ -12,11 +12,12 @@ pub fn statements(script: &str) -> Vec<String> {
     let Ok(tokens) = Tokenizer::new(&GenericDialect {}, script).tokenize_with_location() else {
         return vec![script.to_owned()];
     };
+    let mut places = Places::new(script);
     let mut statements = Vec::new();
     let mut start = 0;
     for statement in tokens.split_inclusive(|token| token.token == Token::SemiColon) {
         let end = match statement.last() {
-            Some(last) if last.token == Token::SemiColon => place(script, last.span.start),
+            Some(last) if last.token == Token::SemiColon => places.offset_of(last.span.start),
             _ => script.len(),
         };
         let is_blank = |token: &Token| matches!(token, Token::Whitespace(_) | Token::SemiColon);
@@ -79,9 +80,7 @@ pub fn is_finished(script: &str) -> bool {
     let pieces = pieces(script);
     let last = pieces.iter().rfind(|(_, piece)| !matches!(piece, Piece::Space | Piece::Comment));
     match last {
-        None => true,
-        Some((_, Piece::Semicolon)) => true,
-        Some((_, Piece::Open)) => false,
+        None | Some((_, Piece::Semicolon)) => true,
         // What cannot be read ends where its writer says so, and planning it says what is wrong.
         Some((range, Piece::Sign)) => {
             script.get(range.clone()).unwrap_or_default().trim_end().ends_with(';')
@@ -143,16 +142,6 @@ impl<'a> Places<'a> {
         }
         self.rest.offset()
     }
-}
-
-/// Where in `script` a line and a column are, both counted from 1.
-fn place(script: &str, location: Location) -> usize {
-    let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
-    let lines = script.split_inclusive('\n');
-    let before = lines.clone().take(number(location.line)).map(str::len).sum::<usize>();
-    let line = script.get(before..).unwrap_or_default();
-    let column = line.char_indices().nth(number(location.column));
-    before + column.map_or(line.len(), |(offset, _)| offset)
 }
 
 /// From `start` to `end` of `script`, at the same line and column.

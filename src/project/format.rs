@@ -127,7 +127,8 @@ fn kind(raw: &RawFormat, mistakes: &mut Vec<Mistake>) -> Option<FormatKind> {
     if found.is_none() {
         let names = FormatKind::NAMES.iter().map(|(name, _)| *name);
         let message = format!("`{}` is not a format that can be read", text.value);
-        mistakes.push(with_hint(mistake(text, message), did_you_mean(&text.value, names)));
+        let hint = did_you_mean(&text.value, names);
+        mistakes.push(Mistake { hint, ..mistake(text, message) });
     }
     found.map(|(_, kind)| *kind)
 }
@@ -156,7 +157,7 @@ fn csv(raw: &RawFormat, mistakes: &mut Vec<Mistake>) -> CsvOptions {
             None => {
                 let message = format!("`{}` is not an encoding that can be read", text.value);
                 let hint = did_you_mean(&text.value.to_ascii_lowercase(), ENCODINGS);
-                mistakes.push(with_hint(mistake(text, message), hint));
+                mistakes.push(Mistake { hint, ..mistake(text, message) });
             }
         }
     }
@@ -196,13 +197,6 @@ fn one_byte(text: &At<String>, key: &str, mistakes: &mut Vec<Mistake>) -> Option
 
 fn mistake<T>(place: &At<T>, message: String) -> Mistake {
     Mistake::at(place.line, place.column, message)
-}
-
-fn with_hint(mistake: Mistake, hint: Option<String>) -> Mistake {
-    match hint {
-        Some(hint) => mistake.hint(hint),
-        None => mistake,
-    }
 }
 
 #[cfg(test)]

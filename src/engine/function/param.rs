@@ -5,6 +5,7 @@
 //! int_value, float_value, double_value), that field as TEXT. Fields whose name does not end in `_value`
 //! count only where none does. NULL if there is no such key.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -16,6 +17,8 @@ use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
+
+use super::lists::ranges;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Param {
@@ -57,8 +60,9 @@ impl ScalarUDFImpl for Param {
         let Some((_, key, value)) = places(params.data_type()) else {
             return exec_err!("param takes an ARRAY of STRUCT(key, value)");
         };
-        let items = params.as_list::<i32>().values().as_struct();
-        let found = first_items(params, items.column(key), wanted)?;
+        let (items, ranges) = ranges(params.as_list::<i32>());
+        let items = items.as_struct();
+        let found = first_items((items, key), ranges, wanted)?;
         let values = take(items.column(value), &found, None)?;
         let values = match values.as_struct_opt() {
             Some(structs) => texts(structs)?,
@@ -76,23 +80,23 @@ fn places(params: &DataType) -> Option<(&Fields, usize, usize)> {
     Some((fields, place("key")?, place("value")?))
 }
 
-/// For each row the first item whose key is the one that is wanted.
-fn first_items(params: &ArrayRef, keys: &ArrayRef, wanted: &ArrayRef) -> Result<UInt64Array> {
-    let keys = cast(keys, &DataType::Utf8View)?;
+/// For each row the first item whose key, a column of `items`, is the one that is wanted.
+fn first_items(
+    (items, key): (&StructArray, usize),
+    ranges: Vec<Option<Range<usize>>>,
+    wanted: &ArrayRef,
+) -> Result<UInt64Array> {
+    let keys = cast(items.column(key), &DataType::Utf8View)?;
     let wanted = cast(wanted, &DataType::Utf8View)?;
     let (keys, wanted) = (keys.as_string_view(), wanted.as_string_view());
-    let lists = params.as_list::<i32>();
-    let items = lists.values();
-    let ends = lists.value_offsets().iter().map(|end| usize::try_from(*end).unwrap_or_default());
-    let bounds = ends.clone().zip(ends.skip(1));
-    let first = |(row, (start, end)): (usize, (usize, usize))| {
-        let wanted = (lists.is_valid(row) && wanted.is_valid(row)).then(|| wanted.value(row))?;
+    let first = |(row, range): (usize, Option<Range<usize>>)| {
+        let wanted = wanted.is_valid(row).then(|| wanted.value(row))?;
         let is_it = |item: &usize| {
             items.is_valid(*item) && keys.is_valid(*item) && keys.value(*item) == wanted
         };
-        u64::try_from((start..end).find(is_it)?).ok()
+        u64::try_from(range?.find(is_it)?).ok()
     };
-    Ok(bounds.enumerate().map(first).collect())
+    Ok(ranges.into_iter().enumerate().map(first).collect())
 }
 
 /// Which fields of a value may say it.

@@ -86,10 +86,7 @@ impl Channels {
     fn read(rules: &[&TextFile], sources: &[&TextFile], problems: &mut Vec<Problem>) -> Self {
         let (mut of_cells, mut of_places) = (blake3::Hasher::new(), blake3::Hasher::new());
         let mut add = |line: &Line, cells: &[String]| {
-            for cell in cells {
-                hash(&mut of_cells, cell);
-                hash(&mut of_places, cell);
-            }
+            cells.iter().for_each(|cell| hash(&mut of_cells, cell));
             hash(&mut of_places, &line.to_string());
         };
         let (mut known_rules, mut known_sites) = (Vec::new(), Sites::default());
@@ -107,8 +104,9 @@ impl Channels {
             lines.iter().for_each(|(line, cells)| add(line, cells));
             known_sites = known_sites.overridden_by(Sites::read(lines, problems));
         }
-        let [of_cells, of_places] =
-            [of_cells, of_places].map(|hasher| hasher.finalize().to_hex().to_string());
+        let of_cells = of_cells.finalize().to_hex().to_string();
+        hash(&mut of_places, &of_cells);
+        let of_places = of_places.finalize().to_hex().to_string();
         let fingerprints = Fingerprints { of_cells, of_places };
         Self { rules: known_rules, sites: known_sites, fingerprints }
     }

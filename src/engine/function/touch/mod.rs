@@ -21,23 +21,22 @@ mod reason;
 mod way;
 mod words;
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use arrow::array::{
     Array as _, ArrayRef, AsArray as _, StringViewArray, StructArray, UInt64Array, new_null_array,
 };
 use arrow::compute::{cast, take};
 use arrow::datatypes::DataType;
-use datafusion::common::exec_err;
 use datafusion::common::hash_utils::{RandomState, create_hashes};
+use datafusion::common::{HashMap, exec_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
 
 use crate::project::Channels;
 
-use super::texts;
+use super::texts::{self, Remembered};
 use reason::Reason;
 use way::{Claims, Way};
 
@@ -66,7 +65,7 @@ pub(super) struct Touch {
     signature: Signature,
     channels: Arc<Channels>,
     wanted: Wanted,
-    known: RwLock<HashMap<String, Arc<Touched>>>,
+    known: Remembered<Arc<Touched>>,
 }
 
 impl Touch {
@@ -88,7 +87,7 @@ impl Touch {
             signature: Signature::one_of(counts, Volatility::Immutable),
             channels: Arc::clone(channels),
             wanted,
-            known: RwLock::default(),
+            known: Remembered::new(REMEMBERED),
         }
     }
 
@@ -100,18 +99,11 @@ impl Touch {
             let length = text.map_or_else(|| "-".to_owned(), |text| text.len().to_string());
             key.extend([length.as_str(), ":", text.unwrap_or_default()]);
         }
-        if let Some(known) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(key) {
-            return Arc::clone(known);
-        }
-        let way = Way::of(&self.channels, claims);
-        let reason = (self.wanted == Wanted::Reason).then(|| Reason::of(&way));
-        let touched = Arc::new(Touched { parts: way.parts(), reason });
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED {
-            known.clear();
-        }
-        known.insert(key.clone(), Arc::clone(&touched));
-        touched
+        self.known.get_or(key, || {
+            let way = Way::of(&self.channels, claims);
+            let reason = (self.wanted == Wanted::Reason).then(|| Reason::of(&way));
+            Arc::new(Touched { parts: way.parts(), reason })
+        })
     }
 
     /// What is wanted of each of `touched`.

@@ -2,9 +2,8 @@
 //! of a page what it says about a campaign, of a referrer its host, and whether it is a page of the same
 //! site.
 
-use std::collections::HashMap;
-
 use arrow::array::StringViewArray;
+use datafusion::common::HashMap;
 use url::Position;
 
 use super::super::url_parts::{self, Campaign};

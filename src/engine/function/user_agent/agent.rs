@@ -17,9 +17,10 @@ pub(super) struct Agent {
 
 impl Agent {
     /// None for a text that says nothing known. An agent that is missing, or that stands for a missing
-    /// one, is no bot by that: claims may come without one.
+    /// one, is no bot by that: claims may come without one. Of a text without an end it takes the
+    /// [`start`].
     pub(super) fn of(text: &str) -> Option<Self> {
-        let text = start(text).trim();
+        let text = text.trim();
         if super::names::is_nothing(text) {
             return None;
         }
@@ -123,7 +124,7 @@ fn system(agent: &str) -> Option<&'static str> {
     found.or_else(|| agent.contains("cfnetwork").then(|| if is_mac() { "macOS" } else { "iOS" }))
 }
 
-const TELEVISIONS: [&str; 19] = [
+const TELEVISIONS: [&str; 18] = [
     "hbbtv",
     "smart-tv",
     "smarttv",
@@ -133,7 +134,6 @@ const TELEVISIONS: [&str; 19] = [
     "googletv",
     "google tv",
     "android tv",
-    "androidtv",
     "bravia",
     "crkey",
     "netcast",
@@ -145,9 +145,8 @@ const TELEVISIONS: [&str; 19] = [
     " tv ",
 ];
 const TABLETS: [&str; 6] = ["ipad", "tablet;", "tablet ", "playbook", "kindle", "tablet)"];
-const PHONES: [&str; 12] = [
+const PHONES: [&str; 11] = [
     "mobi",
-    "iphone",
     "ipod",
     "phone",
     "opera mini",

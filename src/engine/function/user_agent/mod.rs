@@ -13,19 +13,19 @@ mod browsers;
 mod names;
 mod patterns;
 
-use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
     ArrayRef, AsArray as _, BooleanBuilder, NullBufferBuilder, StringViewBuilder, StructArray,
 };
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Field, Fields};
-use datafusion::common::{HashMap, Result, exec_err};
+use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::texts;
+use super::texts::{self, Remembered};
 
 use agent::Agent;
 
@@ -87,18 +87,9 @@ fn fields() -> Fields {
 
 /// What `text` says: from memory, if it was asked for before.
 fn known(text: &str) -> Known {
-    static MEMORY: LazyLock<RwLock<HashMap<String, Known>>> = LazyLock::new(RwLock::default);
+    static MEMORY: LazyLock<Remembered<Known>> = LazyLock::new(|| Remembered::new(REMEMBERED));
     let text = agent::start(text);
-    if let Some(known) = MEMORY.read().unwrap_or_else(PoisonError::into_inner).get(text) {
-        return known.clone();
-    }
-    let agent = Agent::of(text).map(Arc::new);
-    let mut memory = MEMORY.write().unwrap_or_else(PoisonError::into_inner);
-    if memory.len() >= REMEMBERED {
-        memory.clear();
-    }
-    memory.insert(text.to_owned(), agent.clone());
-    agent
+    MEMORY.get_or(text, || Agent::of(text).map(Arc::new))
 }
 
 /// The result under construction.
