@@ -102,9 +102,10 @@ impl Batches {
             }
             batches.add(row);
         }
-        for row in FileRow::of_source(engine, lake, own).await? {
-            batches.note(&row);
-        }
+        // A batch that was begun twice has two rows for a file, and the later one is what landed.
+        let mut noted = FileRow::of_source(engine, lake, own).await?;
+        noted.sort_by_key(|row| row.noted_at);
+        noted.iter().for_each(|row| batches.note(row));
         let replaced: Vec<i64> = batches.replaces.values().flatten().copied().collect();
         replaced.into_iter().for_each(|batch| drop(batches.forget(batch)));
         Ok(batches)
