@@ -10,6 +10,9 @@ use crate::runtime::{Memory, Stop, Timestamp};
 
 use super::Progress;
 
+/// The note of a commit that names its run.
+pub(super) const RUN: &str = "run_id";
+
 /// What a step works with. A clone is the same run.
 #[derive(Clone)]
 pub(super) struct Context {
@@ -48,7 +51,7 @@ impl Context {
 
     /// The run in the notes of a commit.
     pub(super) fn note(&self) -> (&'static str, serde_json::Value) {
-        ("run_id", self.run_id.as_ref().into())
+        (RUN, self.run_id.as_ref().into())
     }
 }
 

@@ -13,12 +13,12 @@ use crate::project::{Model, Source, Thresholds};
 use crate::runtime::{self, Timestamp};
 
 use super::TableReport;
+use super::context::RUN;
 use super::view::View;
 
 /// The note of a commit after which batches before it may be published, whatever came of them.
 pub(super) const ACCEPTS: &str = "accepts";
 
-const RUN: &str = "run_id";
 const BATCH: &str = "batch";
 const RECORDS: &str = "records";
 const QUARANTINED: &str = "quarantined";

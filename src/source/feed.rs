@@ -166,11 +166,14 @@ impl Consumed {
         let length = match &piece.records {
             Records::Rejected { length, .. } => *length,
             Records::Lines | Records::Rows { .. } | Records::Objects(_) => piece.bytes.len() as u64,
-            Records::Ranges { .. } => {
+            Records::Ranges { records, broken } => {
                 let bytes = piece.bytes.trim_ascii_start();
                 let is_first = piece.start <= BYTE_ORDER_MARK.len() as u64;
                 self.is_array |= is_first && bytes.starts_with(b"[");
-                piece.bytes.len() as u64
+                // Space behind something broken may stand in the middle of a record.
+                let records = records.iter().map(|record| record.end);
+                let ends = records.chain(broken.iter().map(|broken| broken.range.end));
+                ends.max().unwrap_or_default() as u64
             }
         };
         self.position = self.position.max(piece.start + length);
@@ -258,5 +261,10 @@ mod tests {
         assert_eq!(whole.read_on, place(text.len() as u64), "it does not end with that");
         whole.ends_with_no_record(9, text.len() as u64);
         assert_eq!(whole.read_on, place(9));
+        // Where records go over several lines, a line that has ended is not the end of one.
+        let text = b"{\n \"id\": 1\n}\n{\n \"id\":\n";
+        let mut indented = read(text, text.len() as u64);
+        indented.ends_with_no_record(13, 21);
+        assert_eq!(indented.read_on, place(13));
     }
 }

@@ -133,7 +133,8 @@ impl Redeclaration {
         for row in 0..rows.num_rows() {
             let (kept, rescued) = (text_in(&raw, row), text_in(&rescued, row));
             let is_of_texts = text_in(&files, row).is_some_and(|name| self.is_of_texts(name));
-            let kept = kept.filter(|_| !is_of_texts);
+            // The text of a record of an envelope does not say what is around it.
+            let kept = kept.filter(|_| !is_of_texts && self.format.records.is_none());
             match kept.and_then(|text| exact::parse(text.as_bytes()).ok()) {
                 Some(record) => now.append_option(exact::append(&mut decoded, &record, Vec::new())),
                 None => {
@@ -262,6 +263,7 @@ mod tests {
     use arrow::array::{Float64Array, Int64Array};
 
     use super::*;
+    use crate::project::{PathStep, RecordPath};
 
     fn declared(fields: &[(&str, DataType)]) -> SchemaRef {
         let fields =
@@ -317,6 +319,25 @@ mod tests {
         assert!(rescued.contains("gone[7].x"), "{rescued}");
         assert_eq!(redeclared(&after, &both), before);
         assert!(Redeclaration::of(&before.schema(), None, &both).is_none());
+    }
+
+    #[test]
+    fn what_is_around_a_record_stays_though_its_text_was_kept() {
+        let before = declared(&[("a", DataType::Utf8)]);
+        let now = declared(&[("a", DataType::Utf8), ("b", DataType::Int64)]);
+        let kept = r#"[{"path":"_envelope","value":{"v":1},"reason":"around the records"}]"#;
+        let values: Vec<ArrayRef> = vec![Arc::new(StringArray::from(vec!["t"]))];
+        let rows = table(&before, values, Some(kept));
+        let mut columns = rows.columns().to_vec();
+        let place = rows.schema().index_of("_raw").unwrap();
+        columns[place] = Arc::new(StringArray::from(vec![r#"{"a":"t"}"#]));
+        let rows = RecordBatch::try_new(rows.schema(), columns).unwrap();
+        let records = RecordPath { steps: vec![PathStep::Name("events".to_owned())] };
+        let format = Format { records: Some(records), ..Format::default() };
+        let change = Redeclaration::of(&rows.schema(), None, &now).unwrap().of_files(&format);
+        let after = change.rows(&rows).unwrap();
+        let rescued = texts(&after, "_rescued").unwrap().value(0).to_owned();
+        assert!(rescued.contains(r#"{"path":"_envelope","value":{"v":1}"#), "{rescued}");
     }
 
     /// The same rows, of a file of CSV.

@@ -305,6 +305,33 @@ fn parts_of_a_file_land_anew_together_when_bronze_is_thrown_away() {
 }
 
 #[test]
+fn a_record_of_several_lines_is_landed_when_its_end_has_come() {
+    let bench = Bench::new();
+    let indented = |number: u64| serde_json::to_string_pretty(&session(number)).unwrap() + "\n";
+    let (first, second) = (indented(1), indented(2));
+    let (head, rest) = second.split_at(second.find(",\n").unwrap() + 2);
+    bench.land("a.json", first + head);
+    bench.run();
+    append(&bench.landing().join("a.json"), rest.as_bytes());
+    bench.run();
+    has_each_once(&bench, 2);
+}
+
+#[test]
+fn a_copy_of_a_renamed_file_is_a_delivery_of_its_own() {
+    let bench = Bench::new();
+    bench.land("a.json", lines(&[1]));
+    bench.run();
+    let place = |name: &str| bench.landing().join(name);
+    fs::rename(place("a.json"), place("b.json")).unwrap();
+    bench.run();
+    has_each_once(&bench, 1);
+    fs::copy(place("b.json"), place("c.json")).unwrap();
+    bench.run();
+    assert_eq!(bench.value("SELECT count(*) FROM bronze.web_sessions"), 2);
+}
+
+#[test]
 fn a_lake_without_hashes_goes_on_by_size_and_time() {
     let bench = Bench::new();
     bench.land("a.json", lines(&[1]));

@@ -145,6 +145,6 @@ async fn decode(
     }
 }
 
-fn rescued_rows(rows: &RecordBatch) -> u64 {
+pub(super) fn rescued_rows(rows: &RecordBatch) -> u64 {
     rows.column_by_name("_rescued").map_or(0, |column| (column.len() - column.null_count()) as u64)
 }

@@ -6,8 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use blake3::Hash;
-
 use crate::error::Result;
 use crate::ops::{Batches, Content};
 use crate::pipeline::Deliveries;
@@ -52,7 +50,7 @@ struct Sorter<'a> {
     stop: &'a Stop,
     sorted: Sorted,
     /// What is still found where it was when it landed, by its name.
-    held: HashMap<String, Hash>,
+    held: HashMap<String, Content>,
 }
 
 /// What was landed, by its length.
@@ -68,7 +66,7 @@ struct Delivered {
 impl Sorter<'_> {
     fn hold(&mut self, file: &InputFile, content: Option<Content>) {
         if let Some(content) = content {
-            self.held.insert(file.name.to_string(), content.hash);
+            self.held.insert(file.name.to_string(), content);
         }
     }
 
@@ -98,15 +96,26 @@ impl Sorter<'_> {
         Ok(None)
     }
 
-    /// All that was landed, of which what is held is where it was.
+    /// All that was landed, and which of it is still there under some name.
     fn landed(&self) -> Landed {
         let mut landed = Landed::new();
         let mut counted = BTreeSet::new();
         for (name, content) in self.batches.contents() {
             if counted.insert((name, *content.hash.as_bytes())) {
-                let is_found = self.held.get(name) == Some(&content.hash);
+                let is_found = self.held.get(name).is_some_and(|it| it.hash == content.hash);
                 let delivered = Delivered { name: name.to_owned(), content, is_found };
                 landed.entry(content.bytes).or_default().push(delivered);
+            }
+        }
+        // What was renamed is found under a name under which it did not land.
+        for (name, content) in &self.held {
+            if counted.contains(&(name.as_str(), *content.hash.as_bytes())) {
+                continue;
+            }
+            let same = landed.get_mut(&content.bytes).into_iter().flatten();
+            let mut lost = same.filter(|one| !one.is_found && one.content.hash == content.hash);
+            if let Some(one) = lost.next() {
+                one.is_found = true;
             }
         }
         landed

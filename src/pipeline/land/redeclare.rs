@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::{Array as _, RecordBatch};
+use arrow::array::RecordBatch;
 use datafusion::logical_expr::{Expr, LogicalPlan, ident, lit};
 use datafusion::prelude::DataFrame;
 
@@ -22,6 +22,7 @@ use crate::rewrite::{Distribution, NewRows, Outcome, Rows, files_holding, write}
 use crate::source::{Redeclaration, bronze_schema, json_places};
 
 use super::bronze_spec;
+use super::decode::rescued_rows;
 
 /// The note of a commit that gave a table other columns: which.
 const REDECLARES: &str = "redeclares";
@@ -127,7 +128,7 @@ async fn rewritten(
     let counter = Arc::clone(&rescued);
     let now = move |rows: &RecordBatch| -> Result<RecordBatch> {
         let now = change.rows(rows)?;
-        let more = rescued_in(&now).saturating_sub(rescued_in(rows));
+        let more = rescued_rows(&now).saturating_sub(rescued_rows(rows));
         counter.fetch_add(more, Ordering::Relaxed);
         Ok(now)
     };
@@ -155,10 +156,4 @@ async fn rewritten(
             .at("table", &source.table));
     }
     Ok((outcome, rescued.load(Ordering::Relaxed)))
-}
-
-/// In how many of `rows` something is rescued.
-fn rescued_in(rows: &RecordBatch) -> u64 {
-    let column = rows.column_by_name("_rescued");
-    column.map_or(0, |column| (column.len() - column.null_count()) as u64)
 }
