@@ -7,7 +7,7 @@ const EXIT_CODES: &str = "Exit codes:
     3  permissions or credentials do not allow it
     4  the data break a rule that must hold
     5  another run won: run again
-    6  the storage cannot be reached, or is full
+    6  the storage cannot be reached or is full, or memory is too little
     7  a threshold is crossed: nothing was published
    70  a fault of clickwatch: report it
   130  stopped, as asked";
@@ -138,6 +138,7 @@ mod tests {
             Kind::Data,
             Kind::Conflict,
             Kind::Unavailable,
+            Kind::Threshold,
             Kind::Stopped,
             Kind::Bug,
         ] {

@@ -46,7 +46,7 @@ use output::Output;
 const COMMAND_STACK_BYTES: usize = 256 << 20;
 const WORKER_STACK_BYTES: usize = 64 << 20;
 
-/// A web-traffic lakehouse in one program: raw JSON sessions in, Gold Delta tables out.
+/// A web-traffic lakehouse in one program: raw sessions and clicks in, Gold Delta tables out.
 #[derive(Debug, Parser)]
 #[command(name = "clickwatch", version, max_term_width = 100)]
 struct Command {

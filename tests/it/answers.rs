@@ -93,9 +93,19 @@ fn quiet_leaves_out_notes_and_keeps_answers_and_errors() {
 #[test]
 fn every_command_says_how_it_is_used_and_what_its_exit_codes_mean() {
     let bench = Bench::new();
-    for command in
-        ["run", "plan", "verify", "sql", "tables", "init", "generate", "completions", "man"]
-    {
+    let commands = [
+        "run",
+        "plan",
+        "verify",
+        "sql",
+        "tables",
+        "infer",
+        "init",
+        "generate",
+        "completions",
+        "man",
+    ];
+    for command in commands {
         let help = bench.command(&[command, "--help"]).ok();
         assert!(help.contains(&format!("Examples:\n  clickwatch {command}")), "{help}");
         assert!(help.contains("  130  stopped, as asked"), "{help}");

@@ -88,33 +88,42 @@ fn the_table_has_cases_of_each_class_and_none_twice() {
     assert_eq!(claims.len(), rows.len());
 }
 
+/// A reason with these lines of the table's rules and sites.
+fn told(channel: &str, rule_line: Option<u32>, site_line: Option<u32>, why: &str) -> Value {
+    json!({
+        "channel": channel,
+        "rule": rule_line.map(|_| RULES),
+        "rule_line": rule_line,
+        "site": site_line.map(|_| SOURCES),
+        "site_line": site_line,
+        "why": why,
+    })
+}
+
 #[test]
 fn a_reason_names_the_lines_that_decided() {
     let bench = bench();
     for (arguments, wanted) in [
         (
             "NULL, NULL, NULL, 'https://www.google.com/'",
-            json!({
-                "channel": "Search", "rule": RULES, "rule_line": 16, "site": SOURCES, "site_line": 3,
-                "why": "referrer google.com is `google` (search) in sql/channel_sources.csv line 3, \
+            told(
+                "Search",
+                Some(16),
+                Some(3),
+                "referrer google.com is `google` (search) in sql/channel_sources.csv line 3, \
                         medium organic",
-            }),
+            ),
         ),
-        (
-            "NULL, NULL, NULL, NULL",
-            json!({
-                "channel": "Direct", "rule": RULES, "rule_line": 3, "site": null, "site_line": null,
-                "why": "no source, medium or referrer",
-            }),
-        ),
+        ("NULL, NULL, NULL, NULL", told("Direct", Some(3), None, "no source, medium or referrer")),
         (
             "'fbads', NULL, 'june', 'https://blog.example/x', '/p'",
-            json!({
-                "channel": "Paid Social", "rule": RULES, "rule_line": 11, "site": SOURCES,
-                "site_line": 14,
-                "why": "source fbads is `fb` (social) in sql/channel_sources.csv line 14, \
+            told(
+                "Paid Social",
+                Some(11),
+                Some(14),
+                "source fbads is `fb` (social) in sql/channel_sources.csv line 14, \
                         referrer blog.example, no medium, campaign june, paid for",
-            }),
+            ),
         ),
     ] {
         assert_eq!(reason(&bench, arguments), wanted, "{arguments}");
@@ -127,34 +136,36 @@ fn a_reason_tells_why_no_line_decided() {
     for (arguments, wanted) in [
         (
             "'unheard', 'story', NULL, NULL",
-            json!({
-                "channel": "Unassigned", "rule": null, "rule_line": null, "site": null,
-                "site_line": null, "why": "source unheard is no known site, medium story",
-            }),
+            told("Unassigned", None, None, "source unheard is no known site, medium story"),
         ),
         (
             "NULL, NULL, NULL, 'https://paypal.com/x'",
-            json!({
-                "channel": "Direct", "rule": RULES, "rule_line": 3, "site": SOURCES, "site_line": 35,
-                "why": "no source or medium, referrer paypal.com is `paypal.com` (ignored) in \
+            told(
+                "Direct",
+                Some(3),
+                Some(35),
+                "no source or medium, referrer paypal.com is `paypal.com` (ignored) in \
                         sql/channel_sources.csv line 35, which nobody comes from",
-            }),
+            ),
         ),
         (
             "NULL, NULL, NULL, 'https://shop.example/a', 'https://www.shop.example/b'",
-            json!({
-                "channel": "Direct", "rule": RULES, "rule_line": 3, "site": null, "site_line": null,
-                "why": "no source or medium, the referrer is a page of the site itself",
-            }),
+            told(
+                "Direct",
+                Some(3),
+                None,
+                "no source or medium, the referrer is a page of the site itself",
+            ),
         ),
         (
             "NULL, NULL, NULL, NULL, '/p?gclid=a'",
-            json!({
-                "channel": "Paid Search", "rule": RULES, "rule_line": 8, "site": SOURCES,
-                "site_line": 3,
-                "why": "click id of google is `google` (search) in sql/channel_sources.csv line 3, \
+            told(
+                "Paid Search",
+                Some(8),
+                Some(3),
+                "click id of google is `google` (search) in sql/channel_sources.csv line 3, \
                         medium cpc, paid for",
-            }),
+            ),
         ),
     ] {
         assert_eq!(reason(&bench, arguments), wanted, "{arguments}");

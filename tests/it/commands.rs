@@ -6,19 +6,9 @@ use serde_json::{Value, json};
 
 use crate::support::{Bench, session};
 
-fn filled() -> Bench {
-    let bench = Bench::new();
-    bench.land(
-        "a.json",
-        (0..20).map(|number| session(number).to_string() + "\n").collect::<String>(),
-    );
-    bench.run();
-    bench
-}
-
 #[test]
 fn sql_prints_every_format() {
-    let bench = filled();
+    let bench = Bench::filled();
     let sql = "SELECT session_date, visitors, returning_rate > 2 AS odd, CAST(NULL AS TEXT) AS nothing \
                FROM return_visitors ORDER BY session_date LIMIT 1";
     let row = json!({"session_date": "2025-07-01", "visitors": 4, "odd": false, "nothing": null});
@@ -36,7 +26,7 @@ fn sql_prints_every_format() {
 
 #[test]
 fn a_table_for_people_is_cut_and_says_so() {
-    let bench = filled();
+    let bench = Bench::filled();
     let ended = bench.command(&["sql", "--rows", "3", "SELECT session_id FROM silver.sessions"]);
     assert!(ended.err.contains("only the first 3 rows"), "{}", ended.err);
     assert_eq!(ended.out.lines().count(), 3 + 4 + 1);
@@ -45,7 +35,7 @@ fn a_table_for_people_is_cut_and_says_so() {
 
 #[test]
 fn queries_come_from_files_too() {
-    let bench = filled();
+    let bench = Bench::filled();
     let file = bench.path("query.sql");
     std::fs::write(&file, "SELECT count(*) AS n FROM silver.sessions").unwrap();
     assert_eq!(
@@ -57,7 +47,7 @@ fn queries_come_from_files_too() {
 
 #[test]
 fn several_queries_are_answered_in_their_order() {
-    let bench = filled();
+    let bench = Bench::filled();
     let script = "SELECT ';' AS a; -- one; two\nSELECT 2 AS b;\n";
     let ended = bench.command(&["sql", "--format", "csv", "--timing", script]);
     assert_eq!(ended.code, 0, "{}", ended.err);
@@ -72,7 +62,7 @@ fn several_queries_are_answered_in_their_order() {
 
 #[test]
 fn a_table_can_be_read_as_it_was() {
-    let bench = filled();
+    let bench = Bench::filled();
     let version =
         bench.versions().into_iter().find(|(table, _)| table == "silver.sessions").unwrap().1;
     std::thread::sleep(std::time::Duration::from_millis(5));
@@ -102,7 +92,7 @@ fn a_table_can_be_read_as_it_was() {
 
 #[test]
 fn tables_are_listed_described_and_traced() {
-    let bench = filled();
+    let bench = Bench::filled();
     let listing: Vec<Value> =
         serde_json::from_str(&bench.command(&["tables", "list", "--format", "json"]).ok()).unwrap();
     let sessions = listing.iter().find(|row| row["table"] == "silver.sessions").unwrap();
@@ -151,7 +141,7 @@ fn init_writes_a_project_that_runs_and_refuses_a_full_directory() {
 
 #[test]
 fn the_real_program_reads_standard_input_and_bears_a_closed_pipe() {
-    let bench = filled();
+    let bench = Bench::filled();
     let program = env!("CARGO_BIN_EXE_clickwatch");
     let mut asked = Command::new(program)
         .args(["sql", "--format", "csv", "--lake"])

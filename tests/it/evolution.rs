@@ -11,13 +11,8 @@ const ROWS: &str = "SELECT * FROM bronze.s ORDER BY _source, _position";
 
 /// A project of one source, whose section says `section` besides its path, and of some models.
 fn project(columns: &str, section: &str, models: &[(&str, &str, &str)]) -> Bench {
-    let bench = Bench::new();
-    for shipped in ["pipelines", "sql", "sample_data"] {
-        fs::remove_dir_all(bench.path(shipped)).unwrap();
-    }
-    for directory in ["pipelines", "sql/bronze", "sql/silver", "sql/gold", "s"] {
-        fs::create_dir_all(bench.path(directory)).unwrap();
-    }
+    let bench = Bench::bare();
+    fs::create_dir(bench.path("s")).unwrap();
     let mut pipeline = format!("[source.s.files]\npath = \"s\"\n{section}\n");
     for (table, section, sql) in models {
         pipeline += &format!("[model.\"{table}\"]\n{section}\n");

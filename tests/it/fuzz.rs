@@ -1,7 +1,7 @@
 //! Odd input by chance, through the same doors as users': files that were changed here and there
 //! after they had been written well, and queries that a grammar makes of odd values.
 //!
-//! `tests/corpus` is tried first, then one seed after the other. `cargo test` tries the same one
+//! `tests/corpus` is tried first, then one seed after the other. `cargo test` tries the same few
 //! each time; `CLICKWATCH_FUZZ=60` goes on for so many seconds, with others each time, and
 //! `CLICKWATCH_FUZZ_SEED=7` tries that one alone.
 
@@ -21,9 +21,9 @@ use serde_json::Value;
 use crate::mutants::{Mutant, Piece};
 use crate::support::Bench;
 
-/// How many seeds are tried when nothing else is said. Files of other seeds still find records that do
-/// not land where a change touches what separates them; see `CLICKWATCH_FUZZ`.
-const SEEDS: u64 = 1;
+/// How many seeds are tried when nothing else is said. Files of some others, as 5055, still find records
+/// that do not land where a change touches what separates them; see `CLICKWATCH_FUZZ`.
+const SEEDS: u64 = 4;
 /// What has not ended after this long will not end.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// How many files one run lands.
@@ -131,12 +131,7 @@ fn corpus(name: &str) -> PathBuf {
 
 /// A project that lands `mutants` and builds nothing of them.
 fn prepare(bench: &Bench, mutants: &[Mutant]) {
-    for shipped in ["pipelines", "sql", "sample_data"] {
-        fs::remove_dir_all(bench.path(shipped)).unwrap();
-    }
-    for directory in ["pipelines", "sql/bronze", "landing"] {
-        fs::create_dir_all(bench.path(directory)).unwrap();
-    }
+    fs::create_dir(bench.path("landing")).unwrap();
     let pipeline = "[source.records]\nmax-quarantined = \"100%\"\n\
         [source.records.files]\npath = \"landing\"\nkeep-raw = \"always\"\n";
     fs::write(bench.path("pipelines/fuzz.toml"), pipeline).unwrap();
@@ -205,7 +200,7 @@ fn land(bench: &Bench, mutants: &[Mutant]) -> Outcome {
 
 /// The same, and leaves everything where it is when something is wrong.
 fn land_or_keep(mutants: &[Mutant]) -> Outcome {
-    let mut bench = Bench::new();
+    let mut bench = Bench::bare();
     let outcome = land(&bench, mutants);
     outcome.map_err(|reason| format!("{reason}\nthe files are kept in {}", bench.keep().display()))
 }

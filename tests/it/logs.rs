@@ -11,6 +11,8 @@ use clickwatch::lake::{At, Change, Lake, Snapshot, TableSpec};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::copy;
+
 /// A table of numbers in a lake of its own.
 struct Table {
     directory: TempDir,
@@ -109,19 +111,6 @@ fn info(more: &Value) -> Value {
 fn run<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(work)
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 type Break = fn(&Table);

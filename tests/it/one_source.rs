@@ -20,13 +20,8 @@ pub(crate) struct Rejected {
 impl OneSource {
     /// A source with these `options` in its section, and a table of these `columns`.
     pub(crate) fn new(options: &str, columns: &str) -> Self {
-        let bench = Bench::new();
-        for shipped in ["pipelines", "sql", "sample_data"] {
-            fs::remove_dir_all(bench.path(shipped)).unwrap();
-        }
-        for directory in ["pipelines", "sql/bronze", "in"] {
-            fs::create_dir_all(bench.path(directory)).unwrap();
-        }
+        let bench = Bench::bare();
+        fs::create_dir(bench.path("in")).unwrap();
         // What becomes of each record is looked at, not of how many.
         let limit = "[source.t]\nmax-quarantined = \"100%\"\n";
         let section = format!("{limit}[source.t.files]\npath = \"in\"\n{options}\n");

@@ -2,7 +2,7 @@
 //! built upon nor published.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use arrow::array::{ArrayRef, AsArray as _, Float64Array, RecordBatch};
 use arrow::compute::concat_batches;
@@ -11,7 +11,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
-use crate::support::{Bench, entry, session};
+use crate::support::{Bench, copy, entry, session};
 
 /// The log of a table, as another program sees it.
 struct Foreign(PathBuf);
@@ -145,18 +145,6 @@ fn files_that_another_program_only_merged_are_no_foreign_rows() {
     land(&bench, "b.json", 40..50);
     bench.run();
     bench.command(&["verify"]).ok();
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        match entry.path().is_dir() {
-            true => copy(&entry.path(), &target),
-            false => drop(fs::copy(entry.path(), target).unwrap()),
-        }
-    }
 }
 
 #[test]

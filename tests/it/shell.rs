@@ -131,19 +131,9 @@ fn visible(bytes: &[u8]) -> String {
     visible
 }
 
-fn filled() -> Bench {
-    let bench = Bench::new();
-    bench.land(
-        "a.json",
-        (0..20).map(|number| session(number).to_string() + "\n").collect::<String>(),
-    );
-    bench.run();
-    bench
-}
-
 #[test]
 fn queries_over_several_lines_are_answered_and_remembered() {
-    let bench = filled();
+    let bench = Bench::filled();
     let Some(mut person) = Person::at(&bench) else { return };
     person.types("SELECT NULL AS a, ';' AS b,\r");
     person.asks("'' AS c, 20 + 22 AS d;", "| NULL | ; |   | 42 |");
@@ -165,7 +155,7 @@ fn queries_over_several_lines_are_answered_and_remembered() {
 
 #[test]
 fn tab_completes_tables_columns_and_commands() {
-    let bench = filled();
+    let bench = Bench::filled();
     let Some(mut person) = Person::at(&bench) else { return };
     person.asks("SELECT count(*) AS n FROM silver.sess\t;", "| 20 |");
     let keys = "SELECT max(x.utm_camp) AS m FROM silver.sessions x;";
@@ -177,7 +167,7 @@ fn tab_completes_tables_columns_and_commands() {
 
 #[test]
 fn ctrl_c_ends_the_query_and_not_the_shell() {
-    let bench = filled();
+    let bench = Bench::filled();
     let Some(mut person) = Person::at(&bench) else { return };
     person.types("SELECT sum(value) FROM generate_series(1, 100000000000);\r");
     person.sees("still running");
@@ -193,7 +183,7 @@ fn ctrl_c_ends_the_query_and_not_the_shell() {
 
 #[test]
 fn answers_look_as_was_asked_for_and_go_where_they_should() {
-    let bench = filled();
+    let bench = Bench::filled();
     let Some(mut person) = Person::at(&bench) else { return };
     person.asks("\\x", "expanded on");
     person.asks("SELECT 6 * 7 AS n, NULL AS nothing;", "-[ row 1 ]");
@@ -224,7 +214,7 @@ fn answers_look_as_was_asked_for_and_go_where_they_should() {
 
 #[test]
 fn a_query_is_asked_again_until_it_is_stopped() {
-    let bench = filled();
+    let bench = Bench::filled();
     let Some(mut person) = Person::at(&bench) else { return };
     person.types("SELECT 6 * 7 AS n\r\\watch 0.1\r");
     person.sees("| 42 |");
@@ -237,7 +227,7 @@ fn a_query_is_asked_again_until_it_is_stopped() {
 
 #[test]
 fn what_there_is_is_listed_and_described() {
-    let bench = filled();
+    let bench = Bench::filled();
     let Some(mut person) = Person::at(&bench) else { return };
     person.asks("\\dt silver.*", "3 tables in ");
     person.asks("\\d sessions", "One row per session");

@@ -75,6 +75,15 @@ impl Bench {
         Self::of("clicks", "clicks", &std::env::temp_dir())
     }
 
+    /// A project whose lake has twenty sessions.
+    pub(crate) fn filled() -> Self {
+        let bench = Self::new();
+        let records = (0..20).map(|number| session(number).to_string() + "\n");
+        bench.land("a.json", records.collect::<String>());
+        bench.run();
+        bench
+    }
+
     /// An empty project.
     pub(crate) fn bare() -> Self {
         let bench = Self { directory: tempfile::tempdir().unwrap(), source: "" };
@@ -273,7 +282,8 @@ impl std::io::Write for Buffer {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a directory with all that is in it.
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

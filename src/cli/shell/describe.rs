@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use globset::{GlobBuilder, GlobMatcher};
+
 use crate::cli::listing::{self, columns_of, print, summary_of, table_states};
 use crate::cli::output::{ListFormat, Output};
 use crate::error::{Error, Kind, Result};
@@ -25,7 +27,8 @@ pub(super) fn functions_query(functions: &[String]) -> String {
 pub(super) fn matching(pattern: Option<&str>, names: Vec<String>) -> Result<Vec<String>> {
     let Some(pattern) = pattern else { return Ok(names) };
     let near = did_you_mean(pattern, names.iter().map(String::as_str));
-    let found: Vec<String> = names.into_iter().filter(|name| matches(pattern, name)).collect();
+    let matcher = matcher(pattern)?;
+    let found: Vec<String> = names.into_iter().filter(|name| matcher.is_match(name)).collect();
     if found.is_empty() {
         let error = Error::new(Kind::Missing, "nothing is called so").at("pattern", pattern);
         return Err(match near {
@@ -81,38 +84,17 @@ fn meant(name: &str, tables: &[TableName]) -> Result<TableName> {
     })
 }
 
-/// Whether `name` matches `pattern`, in which * stands for any letters and ? for one. Without either it
-/// matches what it is part of.
-fn matches(pattern: &str, name: &str) -> bool {
-    let (pattern, name) = (pattern.to_lowercase(), name.to_lowercase());
-    if !pattern.contains(['*', '?']) {
-        return name.contains(&pattern);
-    }
-    let name: Vec<char> = name.chars().collect();
-    // For each beginning of the name, whether the pattern up to here matches it.
-    let mut reached = vec![false; name.len() + 1];
-    if let Some(first) = reached.first_mut() {
-        *first = true;
-    }
-    for wanted in pattern.chars() {
-        let mut next = vec![false; reached.len()];
-        let mut any = false;
-        for (place, is_reached) in reached.iter().enumerate() {
-            any |= *is_reached;
-            let here = match wanted {
-                '*' => any,
-                _ => place.checked_sub(1).is_some_and(|before| {
-                    let is_same = wanted == '?' || name.get(before) == Some(&wanted);
-                    is_same && reached.get(before).copied().unwrap_or(false)
-                }),
-            };
-            if let Some(next) = next.get_mut(place) {
-                *next = here;
-            }
-        }
-        reached = next;
-    }
-    reached.last().copied().unwrap_or(false)
+/// What matches `pattern`, in which * stands for any letters and ? for one. Without either it matches
+/// what it is part of.
+fn matcher(pattern: &str) -> Result<GlobMatcher> {
+    let glob = match pattern.contains(['*', '?']) {
+        true => pattern.to_owned(),
+        false => format!("*{}*", globset::escape(pattern)),
+    };
+    let glob = GlobBuilder::new(&glob).case_insensitive(true).build().map_err(|e| {
+        Error::new(Kind::Invalid, "this is no pattern").at("pattern", pattern).because(e)
+    })?;
+    Ok(glob.compile_matcher())
 }
 
 #[cfg(test)]
@@ -132,8 +114,10 @@ mod tests {
             ("SESS", "silver.sessions", true),
             ("**a**", "bab", true),
             ("x", "silver.sessions", false),
+            ("[s", "silver.[sessions", true),
         ] {
-            assert_eq!(matches(pattern, name), is_matched, "{pattern} {name}");
+            let matcher = matcher(pattern).unwrap();
+            assert_eq!(matcher.is_match(name), is_matched, "{pattern} {name}");
         }
     }
 
