@@ -21,8 +21,7 @@ use serde_json::Value;
 use crate::mutants::{Mutant, Piece};
 use crate::support::Bench;
 
-/// How many seeds are tried when nothing else is said. Files of some others, as 5055, still find records
-/// that do not land where a change touches what separates them; see `CLICKWATCH_FUZZ`.
+/// How many seeds are tried when nothing else is said; see `CLICKWATCH_FUZZ`.
 const SEEDS: u64 = 4;
 /// What has not ended after this long will not end.
 const PATIENCE: Duration = Duration::from_secs(180);

@@ -247,6 +247,10 @@ impl Content {
         if is_cut && with.is_empty() && self.owners.get(range.end).is_some_and(Option::is_none) {
             self.touched.extend(self.owners[range.end..].iter().flatten().next());
         }
+        // A bracket too many behind the end of an array looks like one behind its last record.
+        if with.contains(&b']') && self.owners[range.end..].iter().flatten().next().is_none() {
+            self.touched.extend(self.owners[..range.start].iter().flatten().last());
+        }
         // A bracket that is opened between records may hold the next one.
         if with.iter().any(|byte| matches!(byte, b'{' | b'[')) {
             self.touched.extend(self.owners[range.end..].iter().flatten().next());
