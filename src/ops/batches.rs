@@ -265,6 +265,9 @@ impl Batches {
     }
 
     fn note(&mut self, row: &FileRow) {
+        if row.hash.is_none() {
+            self.leave_out(row);
+        }
         let Some(content) = row.content() else { return };
         let states = self.files.entry(row.path.clone()).or_default();
         let same = states.iter_mut().find(|state| {
@@ -281,6 +284,15 @@ impl Batches {
                 part: None,
                 content: Some(content),
             }),
+        }
+    }
+
+    /// Forgets that the file of `row` was planned, and what had been noted of it: its batch left it out.
+    fn leave_out(&mut self, row: &FileRow) {
+        let Some(states) = self.files.get_mut(&row.path) else { return };
+        states.retain(|state| state.batch != row.batch);
+        if states.is_empty() {
+            self.files.remove(&row.path);
         }
     }
 }
@@ -329,6 +341,22 @@ mod tests {
         }
     }
 
+    /// What is noted of the file `a`, which was changed and looked at in the same `second`.
+    fn noted(batch: i64, second: i64, content: Option<&[u8]>) -> FileRow {
+        FileRow {
+            source: "p/s".into(),
+            batch,
+            path: "a".into(),
+            bytes: 10,
+            modified_at: DateTime::from_timestamp(second, 0).unwrap(),
+            hash: content.map(|content| blake3::hash(content).to_hex().to_string()),
+            read_on_byte: Some(8),
+            read_on_position: Some(8),
+            noted_at: DateTime::from_timestamp(second, 0).unwrap(),
+            run_id: "r".into(),
+        }
+    }
+
     fn known() -> Batches {
         let mut batches = Batches::default();
         batches.add(planned(3, "a", "/nowhere/a".as_ref(), 0));
@@ -349,24 +377,24 @@ mod tests {
     #[test]
     fn what_is_noted_of_a_file_goes_with_its_batch() {
         let mut known = known();
-        let seen = |second| FileRow {
-            source: "p/s".into(),
-            batch: 3,
-            path: "a".into(),
-            bytes: 10,
-            modified_at: DateTime::from_timestamp(second, 0).unwrap(),
-            hash: blake3::hash(b"0123456789").to_hex().to_string(),
-            read_on_byte: Some(8),
-            read_on_position: Some(8),
-            noted_at: DateTime::from_timestamp(5, 0).unwrap(),
-            run_id: "r".into(),
-        };
-        [5, 6].iter().for_each(|second| known.note(&seen(*second)));
+        [5, 6].iter().for_each(|second| known.note(&noted(3, *second, Some(b"0123456789"))));
         let content = known.known(&file("a", 10, 6)).unwrap().unwrap();
         assert_eq!(content.read_on, Some(Place { byte: 8, position: 8 }));
         assert_eq!(known.known(&file("a", 10, 5)).unwrap(), Some(content));
         assert_eq!(known.contents().count(), 1, "it landed once");
         known.abandon(3);
+        assert!(!known.knows("a"));
+    }
+
+    #[test]
+    fn a_file_that_its_batch_left_out_is_not_known() {
+        let mut known = known();
+        known.note(&noted(3, 5, Some(b"0123456789")));
+        known.note(&noted(2, 6, Some(b"9876543210")));
+        known.note(&noted(3, 7, None));
+        assert_eq!(known.known(&file("a", 10, 5)), None);
+        assert_eq!(known.content_of("a").unwrap().batch, 2, "that had landed");
+        known.note(&noted(2, 8, None));
         assert!(!known.knows("a"));
     }
 
