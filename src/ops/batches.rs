@@ -74,6 +74,8 @@ struct State {
     part: Option<Part>,
     /// What it holds, as far as that is known.
     content: Option<Content>,
+    /// When that was written down.
+    noted_at: Option<Timestamp>,
 }
 
 /// What of a file belongs to a batch.
@@ -135,10 +137,12 @@ impl Batches {
         self.files.contains_key(name)
     }
 
-    /// What the file called `name` held that landed last.
+    /// What the file called `name` was found to hold last, of what has landed under any name.
     pub fn content_of(&self, name: &str) -> Option<Content> {
-        let contents = self.files.get(name)?.iter().filter_map(|state| state.content);
-        contents.max_by_key(|content| (content.batch, content.bytes))
+        let states = self.files.get(name)?.iter();
+        let held = states.filter_map(|state| Some((state.noted_at, state.content?)));
+        let newest = held.max_by_key(|(noted_at, held)| (*noted_at, held.batch, held.bytes));
+        newest.map(|(_, content)| content)
     }
 
     /// What the files held that were landed, with the names that they had then.
@@ -261,6 +265,7 @@ impl Batches {
             modified_at: row.modified_at,
             part: Some(Part { location: PathBuf::from(row.location), from }),
             content: None,
+            noted_at: None,
         });
     }
 
@@ -276,13 +281,17 @@ impl Batches {
                 && state.modified_at.timestamp_micros() == row.modified_at.timestamp_micros()
         });
         match same {
-            Some(state) => state.content = Some(content),
+            Some(state) => {
+                state.content = Some(content);
+                state.noted_at = Some(row.noted_at);
+            }
             None => states.push(State {
                 batch: row.batch,
                 bytes: row.bytes,
                 modified_at: row.modified_at,
                 part: None,
                 content: Some(content),
+                noted_at: Some(row.noted_at),
             }),
         }
     }
@@ -396,6 +405,15 @@ mod tests {
         assert_eq!(known.content_of("a").unwrap().batch, 2, "that had landed");
         known.note(&noted(2, 8, None));
         assert!(!known.knows("a"));
+    }
+
+    #[test]
+    fn a_file_holds_what_was_noted_of_it_last() {
+        let mut known = known();
+        known.note(&noted(3, 5, Some(b"0123456789")));
+        // Another file was given its name.
+        known.note(&noted(1, 6, Some(b"9876543210")));
+        assert_eq!(known.content_of("a").unwrap().batch, 1);
     }
 
     #[test]

@@ -87,8 +87,14 @@ impl Content {
         let mut head = Vec::with_capacity(ZSTD.len());
         (&mut opened).take(ZSTD.len() as u64).read_to_end(&mut head).map_err(failed)?;
         let codec = Codec::of(&head);
-        let has_only_grown = codec.is_none() && metadata.len() > file.bytes;
-        if !has_only_grown && !is_as_planned(file, &metadata) {
+        let is_longer = codec.is_none() && metadata.len() > file.bytes;
+        let is_same = match is_as_planned(file, &metadata) {
+            true => Ok(true),
+            false if is_longer => begins_as_planned(file, &opened, stop),
+            false => Ok(false),
+        };
+        stop.check()?;
+        if !is_same.map_err(failed)? {
             return Ok(None);
         }
         let digest = digest(file, &opened, codec, stop);
@@ -150,6 +156,15 @@ impl Content {
     /// What of the file could not be read; only the first time.
     pub(super) fn take_damage(&mut self) -> Option<Damage> {
         self.damage.take()
+    }
+}
+
+/// Whether `opened`, which is longer than `file` was, begins with what was planned. Where that is not
+/// known, it does if all of it is read: what is noted then is the hash of what was read.
+fn begins_as_planned(file: &InputFile, opened: &File, stop: &Stop) -> io::Result<bool> {
+    match file.hash {
+        Some(hash) => Ok(hasher_behind(opened, file.bytes, stop)?.finalize() == hash),
+        None => Ok(file.from.byte == 0),
     }
 }
 

@@ -332,6 +332,23 @@ fn a_copy_of_a_renamed_file_is_a_delivery_of_its_own() {
 }
 
 #[test]
+fn a_file_grows_from_what_was_found_under_its_name_last() {
+    let bench = Bench::new();
+    let place = |name: &str| bench.landing().join(name);
+    bench.land("a.json", lines(&[1]));
+    bench.run();
+    bench.land("b.json", lines(&[2]));
+    bench.run();
+    fs::remove_file(place("b.json")).unwrap();
+    fs::rename(place("a.json"), place("b.json")).unwrap();
+    bench.run();
+    append(&place("b.json"), lines(&[3]).as_bytes());
+    let report = bench.run();
+    assert_eq!(entry(&report, "bronze.web_sessions")["deliveries"]["grown"], 1);
+    has_each_once(&bench, 3);
+}
+
+#[test]
 fn a_lake_without_hashes_goes_on_by_size_and_time() {
     let bench = Bench::new();
     bench.land("a.json", lines(&[1]));
