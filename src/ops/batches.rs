@@ -153,6 +153,15 @@ impl Batches {
         })
     }
 
+    /// What files held from where they were read on when they had grown, with the names that they had
+    /// then. It is nothing by itself any more.
+    pub fn outgrown(&self) -> impl Iterator<Item = (&str, Content)> + '_ {
+        self.files.iter().flat_map(|(name, states)| {
+            let outgrown = outgrown(states).into_iter();
+            outgrown.map(move |content| (name.as_str(), content))
+        })
+    }
+
     /// The files of `batch`, from where they were when it was planned; None when one of them is gone
     /// or was changed since, or when what it follows will not be landed, so that the batch cannot be
     /// landed as it was planned.
@@ -304,6 +313,26 @@ impl Batches {
             self.files.remove(&row.path);
         }
     }
+}
+
+/// Of what one name held in `states`, that from where a later one of them was read on.
+fn outgrown(states: &[State]) -> Vec<Content> {
+    let mut states: Vec<&State> = states.iter().filter(|state| state.content.is_some()).collect();
+    states.sort_by_key(|state| (state.noted_at, state.batch));
+    let mut ends: HashMap<u64, Content> = HashMap::new();
+    let mut outgrown: Vec<Content> = Vec::new();
+    for state in states {
+        let from = state.part.as_ref().map_or(0, |part| part.from.byte);
+        if from > 0 {
+            outgrown.extend(ends.remove(&from));
+        }
+        if let Some(content) = state.content
+            && let Some(read_on) = content.read_on
+        {
+            ends.insert(read_on.byte, content);
+        }
+    }
+    outgrown
 }
 
 impl State {

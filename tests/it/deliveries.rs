@@ -250,6 +250,61 @@ fn rotated_files_land_once() {
     has_each_once(&bench, 4);
 }
 
+#[test]
+fn a_file_that_grew_before_it_was_renamed_lands_its_end() {
+    let bench = Bench::new();
+    let place = |name: &str| bench.landing().join(name);
+    let rotate = |more: u64, next: u64| {
+        append(&place("log.json"), lines(&[more]).as_bytes());
+        if place("log.1.json").exists() {
+            fs::rename(place("log.1.json"), place("log.2.json")).unwrap();
+        }
+        fs::rename(place("log.json"), place("log.1.json")).unwrap();
+        bench.land("log.json", lines(&[next]));
+    };
+    bench.land("log.json", lines(&[1]));
+    bench.run();
+    rotate(2, 3);
+    let report = bench.run();
+    let deliveries = &entry(&report, "bronze.web_sessions")["deliveries"];
+    assert_eq!((&deliveries["grown"], &deliveries["rewritten"]), (&json!(1), &json!(1)));
+    has_each_once(&bench, 3);
+    let end = "SELECT _source, _position FROM bronze.web_sessions WHERE session_id = 's-2'";
+    let position = lines(&[1]).len();
+    assert_eq!(bench.query(end), [json!({"_source": "log.1.json", "_position": position})]);
+    // The end is not landed without the beginning.
+    fs::remove_dir_all(bench.path("lake/bronze/web_sessions")).unwrap();
+    bench.run();
+    has_each_once(&bench, 3);
+    rotate(4, 5);
+    bench.run();
+    has_each_once(&bench, 5);
+    // What has grown is still there: this is a copy of it.
+    bench.land("other.json", lines(&[3]));
+    bench.run();
+    assert_eq!(bench.value("SELECT count(*) FROM bronze.web_sessions"), 6);
+}
+
+#[test]
+fn files_that_grew_and_have_other_names_by_another_path_land_their_ends() {
+    let bench = Bench::new();
+    for (name, numbers) in [("a.json", vec![1]), ("b.json", vec![1, 2]), ("c.json", vec![4])] {
+        bench.land(name, lines(&numbers));
+    }
+    bench.run();
+    fs::create_dir(bench.path("more")).unwrap();
+    let directory = "path = \"sample_data/web_sessions\"";
+    let several = "path = [\"sample_data/web_sessions\", \"more\"]";
+    bench.edit("pipelines/web_traffic.toml", directory, several);
+    // It goes on from the longer of the two that it begins with.
+    fs::remove_file(bench.landing().join("a.json")).unwrap();
+    append(&bench.landing().join("b.json"), lines(&[3]).as_bytes());
+    let report = bench.run();
+    let deliveries = &entry(&report, "bronze.web_sessions")["deliveries"];
+    assert_eq!((&deliveries["grown"], &deliveries["moved"]), (&json!(1), &json!(1)));
+    assert_eq!(bench.value("SELECT count(*) FROM bronze.web_sessions"), 5);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_link_to_the_same_content_is_no_delivery() {
