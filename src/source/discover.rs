@@ -9,8 +9,9 @@
 //! - One with another time or size is hashed. If it holds what landed last under its name, it is
 //!   known: it was touched or copied over. If it begins with that, it has grown and lands from
 //!   there on, as long as records can be read from there: not when they stand in an array, and of a
-//!   compressed file only from a member or frame on. Anything else under a known name is a new
-//!   content, and lands as a whole.
+//!   compressed file only from a member or frame on. Of CSV it has to end with a row and its line
+//!   break, and its first row names the fields of what is added. Anything else under a known name is
+//!   a new content, and lands as a whole.
 //! - What was rejected at the very end of a file may be the beginning of a record. It is in
 //!   quarantine, and when the file grows it is read again together with what follows.
 //! - A file that is new by that and as long as one that landed is hashed. If it holds what a file of

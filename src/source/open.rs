@@ -25,6 +25,7 @@ pub(super) struct Content {
     reader: Box<dyn Read + Send>,
     /// The same file, for asking how long it is now.
     file: File,
+    codec: Option<Codec>,
     /// Up to where it is to be read; None for compressed files, whose end was looked at.
     planned: Option<u64>,
     /// From where it is read.
@@ -122,6 +123,23 @@ impl Content {
         Ok(count)
     }
 
+    /// How the content begins, up to `count` bytes, from wherever on it is read.
+    pub(super) fn head(&self, count: u64) -> io::Result<Vec<u8>> {
+        let mut file = &self.file;
+        // The reader has its place in common with it.
+        let at = file.stream_position()?;
+        file.seek(SeekFrom::Start(0))?;
+        let begun = Tracked { file: self.file.try_clone()?, progress: Arc::default() };
+        let begun: Box<dyn Read + Send> = match self.codec {
+            None => Box::new(begun),
+            Some(codec) => decoder(codec, begun)?,
+        };
+        let mut head = Vec::new();
+        begun.take(count).read_to_end(&mut head)?;
+        file.seek(SeekFrom::Start(at))?;
+        Ok(head)
+    }
+
     /// Whether what was read ends where a writer ended: the file is not cut off, and did not
     /// change its length while it was read.
     pub(super) fn is_complete(&self) -> bool {
@@ -214,7 +232,8 @@ impl Opened<'_> {
             None => Box::new(decoder(codec, self.tracked()?)?.take(length)),
         };
         let is_damaged = damage.is_some();
-        Ok(Content { damage, is_damaged, is_cut_off, ..self.content(reader, None) })
+        let codec = Some(codec);
+        Ok(Content { codec, damage, is_damaged, is_cut_off, ..self.content(reader, None) })
     }
 
     /// The file from the place on from which it is to be read.
@@ -227,6 +246,7 @@ impl Opened<'_> {
         Content {
             reader,
             file: self.file,
+            codec: None,
             planned,
             from: self.input.from,
             bytes: self.input.bytes,

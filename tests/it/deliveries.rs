@@ -10,6 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
+use crate::one_source::OneSource;
 use crate::support::{Bench, entry, session};
 
 /// One file, and what becomes of it.
@@ -370,6 +371,90 @@ fn a_record_of_several_lines_is_landed_when_its_end_has_come() {
     append(&bench.landing().join("a.json"), rest.as_bytes());
     bench.run();
     has_each_once(&bench, 2);
+}
+
+fn plain(text: &str) -> Vec<u8> {
+    text.as_bytes().to_vec()
+}
+
+fn utf_16(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+/// A file of rows: its name, how its text is written, the text, and what is added to it. At the end the
+/// rows that land then.
+type Rows = (&'static str, fn(&str) -> Vec<u8>, &'static str, &'static str, &'static [i64]);
+
+/// Files of which the added rows alone land.
+static ROWS_ADDED: [Rows; 10] = [
+    ("plain.csv", plain, "id,name\n1,a\n2,\"b\nc\"\n", "3,d\n", &[3]),
+    ("marked.csv", plain, "\u{feff}id,name\n1,a\n", "2,b\n", &[2]),
+    ("returns.tsv", plain, "id\tname\r\n1\ta\r\n", "2\tb\r\n", &[2]),
+    ("old_returns.csv", plain, "id,name\r1,a\r", "2,b\r", &[2]),
+    ("names.csv", plain, "name,id\n", "a,1\n", &[1]),
+    ("blank.csv", plain, "\n\nid,name\n1,a\n\n", "\n2,b", &[2]),
+    ("again.csv", plain, "id,name\n1,a\n", "id,name\n2,b\n", &[2]),
+    ("broken.csv", plain, "id,name\n1,\"a\"b\n2,c\n", "3,d\n", &[3]),
+    ("member.csv.gz", gzip, "id,name\n1,a\n", "2,b\n", &[2]),
+    ("frame.csv.zst", zstd, "id,name\n1,a\n", "2,b\n", &[2]),
+];
+
+/// Files that land as a whole: what is added may change what was the last row.
+static ROWS_CHANGED: [Rows; 5] = [
+    ("unended.csv", plain, "id,name\n1,a", "b\n2,c\n", &[1, 2]),
+    ("open.csv", plain, "id,name\n1,\"a\n2,b\n", "c\"\n3,d\n", &[1, 3]),
+    ("broken_end.csv", plain, "id,name\n1,a\n2,\"b\"c\n", "3,d\n", &[1, 3]),
+    ("unnamed.csv", plain, "id,na", "me\n1,a\n", &[1]),
+    ("wide.csv", utf_16, "\u{feff}id,name\n1,a\n", "2,b\n", &[1, 2]),
+];
+
+#[test]
+fn rows_that_are_added_to_a_file_land_alone() {
+    let all = || ROWS_ADDED.iter().chain(ROWS_CHANGED.iter());
+    let source = OneSource::new("", "id BIGINT, name TEXT");
+    let landed = all()
+        .fold(source, |source, (name, write, before, ..)| source.file(name, write(before)))
+        .landed();
+    let grown = all()
+        .fold(landed, |source, (name, write, before, more, _)| {
+            source.file(name, [write(before), write(more)].concat())
+        })
+        .landed();
+    let rows = grown.rows(&["_source", "_batch", "id", "_position"]);
+    for (name, write, before, more, lands) in all() {
+        let landed: Vec<&Value> =
+            rows.iter().filter(|row| row[0] == *name && row[1] == 2).collect();
+        let ids: Vec<i64> = landed.iter().map(|row| row[2].as_i64().unwrap()).collect();
+        assert_eq!(ids, *lands, "{name}");
+        let content = [*before, *more].concat();
+        // In UTF-16 a position is one of other bytes.
+        for row in landed.iter().filter(|_| *name != "wide.csv") {
+            let position = usize::try_from(row[3].as_u64().unwrap()).unwrap();
+            let line = content[position..].lines().next().unwrap();
+            assert!(line.contains(&row[2].to_string()), "{name}: {line}");
+        }
+    }
+    // Another first row makes it another file.
+    let renamed = grown.file("plain.csv", "id,title\n1,a\n2,\"b\nc\"\n3,d\n").landed();
+    let rows = renamed.rows(&["_source", "_batch", "id"]);
+    assert_eq!(rows.iter().filter(|row| row[1] == 3).count(), 3);
+}
+
+#[test]
+fn rows_are_added_in_the_manner_that_is_declared() {
+    let cases: [(&str, &[u8], &[u8]); 4] = [
+        ("encoding = \"latin1\"", b"id,name\n1,\xe9\n", b"2,\xfc\n"),
+        ("header = false", b"1,a\n", "2,\u{fc}\n".as_bytes()),
+        ("header = [\"name\", \"id\"]", b"a,1\n", "\u{fc},2\n".as_bytes()),
+        ("delimiter = \";\"\nquote = \"'\"", b"id;name\n1;a\n", "2;'\u{fc}'\n".as_bytes()),
+    ];
+    for (options, before, more) in cases {
+        let source = OneSource::new(options, "id BIGINT, name TEXT").file("a.csv", before);
+        let grown = source.landed().file("a.csv", [before, more].concat()).landed();
+        let rows = grown.rows(&["id", "name", "_batch"]);
+        assert_eq!(rows.len(), 2, "{options}: {rows:?}");
+        assert_eq!(rows[1], json!([2, "\u{fc}", 2]), "{options}");
+    }
 }
 
 #[test]
