@@ -373,6 +373,18 @@ fn a_record_of_several_lines_is_landed_when_its_end_has_come() {
     has_each_once(&bench, 2);
 }
 
+#[test]
+fn a_record_over_lines_behind_one_in_a_line_is_landed_when_its_end_has_come() {
+    let bench = Bench::new();
+    let broken = session(2).to_string().replacen(',', ",\n", 3) + "\n";
+    let (head, rest) = broken.split_at(broken.match_indices('\n').nth(2).unwrap().0 + 4);
+    bench.land("a.json", lines(&[1]) + head);
+    bench.run();
+    append(&bench.landing().join("a.json"), rest.as_bytes());
+    bench.run();
+    has_each_once(&bench, 2);
+}
+
 fn plain(text: &str) -> Vec<u8> {
     text.as_bytes().to_vec()
 }
