@@ -74,6 +74,8 @@ struct State {
     part: Option<Part>,
     /// What it holds, as far as that is known.
     content: Option<Content>,
+    /// When that was written down.
+    noted_at: Option<Timestamp>,
 }
 
 /// What of a file belongs to a batch.
@@ -135,10 +137,12 @@ impl Batches {
         self.files.contains_key(name)
     }
 
-    /// What the file called `name` held that landed last.
+    /// What the file called `name` was found to hold last, of what has landed under any name.
     pub fn content_of(&self, name: &str) -> Option<Content> {
-        let contents = self.files.get(name)?.iter().filter_map(|state| state.content);
-        contents.max_by_key(|content| (content.batch, content.bytes))
+        let states = self.files.get(name)?.iter();
+        let held = states.filter_map(|state| Some((state.noted_at, state.content?)));
+        let newest = held.max_by_key(|(noted_at, held)| (*noted_at, held.batch, held.bytes));
+        newest.map(|(_, content)| content)
     }
 
     /// What the files held that were landed, with the names that they had then.
@@ -146,6 +150,15 @@ impl Batches {
         self.files.iter().flat_map(|(name, states)| {
             let landed = states.iter().filter(|state| state.part.is_some());
             landed.filter_map(move |state| Some((name.as_str(), state.content?)))
+        })
+    }
+
+    /// What files held from where they were read on when they had grown, with the names that they had
+    /// then. It is nothing by itself any more.
+    pub fn outgrown(&self) -> impl Iterator<Item = (&str, Content)> + '_ {
+        self.files.iter().flat_map(|(name, states)| {
+            let outgrown = outgrown(states).into_iter();
+            outgrown.map(move |content| (name.as_str(), content))
         })
     }
 
@@ -261,10 +274,14 @@ impl Batches {
             modified_at: row.modified_at,
             part: Some(Part { location: PathBuf::from(row.location), from }),
             content: None,
+            noted_at: None,
         });
     }
 
     fn note(&mut self, row: &FileRow) {
+        if row.hash.is_none() {
+            self.leave_out(row);
+        }
         let Some(content) = row.content() else { return };
         let states = self.files.entry(row.path.clone()).or_default();
         let same = states.iter_mut().find(|state| {
@@ -273,16 +290,49 @@ impl Batches {
                 && state.modified_at.timestamp_micros() == row.modified_at.timestamp_micros()
         });
         match same {
-            Some(state) => state.content = Some(content),
+            Some(state) => {
+                state.content = Some(content);
+                state.noted_at = Some(row.noted_at);
+            }
             None => states.push(State {
                 batch: row.batch,
                 bytes: row.bytes,
                 modified_at: row.modified_at,
                 part: None,
                 content: Some(content),
+                noted_at: Some(row.noted_at),
             }),
         }
     }
+
+    /// Forgets that the file of `row` was planned, and what had been noted of it: its batch left it out.
+    fn leave_out(&mut self, row: &FileRow) {
+        let Some(states) = self.files.get_mut(&row.path) else { return };
+        states.retain(|state| state.batch != row.batch);
+        if states.is_empty() {
+            self.files.remove(&row.path);
+        }
+    }
+}
+
+/// Of what one name held in `states`, that from where a later one of them was read on.
+fn outgrown(states: &[State]) -> Vec<Content> {
+    let mut states: Vec<&State> = states.iter().filter(|state| state.content.is_some()).collect();
+    states.sort_by_key(|state| (state.noted_at, state.batch));
+    let mut ends: HashMap<u64, Content> = HashMap::new();
+    let mut outgrown: Vec<Content> = Vec::new();
+    for state in states {
+        let from = state.part.as_ref().map_or(0, |part| part.from.byte);
+        if from > 0 {
+            outgrown.extend(ends.remove(&from));
+        }
+        if let Some(content) = state.content
+            && let Some(read_on) = content.read_on
+        {
+            ends.insert(read_on.byte, content);
+        }
+    }
+    outgrown
 }
 
 impl State {
@@ -329,6 +379,22 @@ mod tests {
         }
     }
 
+    /// What is noted of the file `a`, which was changed and looked at in the same `second`.
+    fn noted(batch: i64, second: i64, content: Option<&[u8]>) -> FileRow {
+        FileRow {
+            source: "p/s".into(),
+            batch,
+            path: "a".into(),
+            bytes: 10,
+            modified_at: DateTime::from_timestamp(second, 0).unwrap(),
+            hash: content.map(|content| blake3::hash(content).to_hex().to_string()),
+            read_on_byte: Some(8),
+            read_on_position: Some(8),
+            noted_at: DateTime::from_timestamp(second, 0).unwrap(),
+            run_id: "r".into(),
+        }
+    }
+
     fn known() -> Batches {
         let mut batches = Batches::default();
         batches.add(planned(3, "a", "/nowhere/a".as_ref(), 0));
@@ -349,25 +415,34 @@ mod tests {
     #[test]
     fn what_is_noted_of_a_file_goes_with_its_batch() {
         let mut known = known();
-        let seen = |second| FileRow {
-            source: "p/s".into(),
-            batch: 3,
-            path: "a".into(),
-            bytes: 10,
-            modified_at: DateTime::from_timestamp(second, 0).unwrap(),
-            hash: blake3::hash(b"0123456789").to_hex().to_string(),
-            read_on_byte: Some(8),
-            read_on_position: Some(8),
-            noted_at: DateTime::from_timestamp(5, 0).unwrap(),
-            run_id: "r".into(),
-        };
-        [5, 6].iter().for_each(|second| known.note(&seen(*second)));
+        [5, 6].iter().for_each(|second| known.note(&noted(3, *second, Some(b"0123456789"))));
         let content = known.known(&file("a", 10, 6)).unwrap().unwrap();
         assert_eq!(content.read_on, Some(Place { byte: 8, position: 8 }));
         assert_eq!(known.known(&file("a", 10, 5)).unwrap(), Some(content));
         assert_eq!(known.contents().count(), 1, "it landed once");
         known.abandon(3);
         assert!(!known.knows("a"));
+    }
+
+    #[test]
+    fn a_file_that_its_batch_left_out_is_not_known() {
+        let mut known = known();
+        known.note(&noted(3, 5, Some(b"0123456789")));
+        known.note(&noted(2, 6, Some(b"9876543210")));
+        known.note(&noted(3, 7, None));
+        assert_eq!(known.known(&file("a", 10, 5)), None);
+        assert_eq!(known.content_of("a").unwrap().batch, 2, "that had landed");
+        known.note(&noted(2, 8, None));
+        assert!(!known.knows("a"));
+    }
+
+    #[test]
+    fn a_file_holds_what_was_noted_of_it_last() {
+        let mut known = known();
+        known.note(&noted(3, 5, Some(b"0123456789")));
+        // Another file was given its name.
+        known.note(&noted(1, 6, Some(b"9876543210")));
+        assert_eq!(known.content_of("a").unwrap().batch, 1);
     }
 
     #[test]

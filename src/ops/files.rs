@@ -2,7 +2,8 @@
 //!
 //! A row is written before the records of its file are committed, and counts only together with the
 //! batch that they belong to (see `batches`). A file whose time or name changed, and whose bytes did
-//! not, gets another row, so that it is not read again to find that out.
+//! not, gets another row, so that it is not read again to find that out. One that was planned, and was
+//! another or gone when it was to be read, gets a row without a hash: it is in the batch no more.
 
 use blake3::Hash;
 
@@ -29,8 +30,8 @@ record! {
         bytes: u64,
         /// When it was last changed.
         modified_at: Timestamp,
-        /// The BLAKE3 hash of so many bytes of it.
-        hash: String,
+        /// The BLAKE3 hash of so many bytes of it; None when the batch left the file out.
+        hash: Option<String>,
         /// From which byte to read on when it has grown; None when it has to be read as a whole.
         read_on_byte: Option<u64>,
         /// Where that is in its uncompressed content.
@@ -70,7 +71,7 @@ impl FileRow {
         Some(Content {
             batch: self.batch,
             bytes: self.bytes,
-            hash: Hash::from_hex(&self.hash).ok()?,
+            hash: Hash::from_hex(self.hash.as_deref()?).ok()?,
             read_on: self.read_on_byte.zip(self.read_on_position).map(place),
         })
     }
@@ -81,19 +82,47 @@ pub async fn note_files(
     lake: &Lake,
     application: &str,
     files: &[(InputFile, Content)],
-    (run_id, noted_at): (&str, Timestamp),
+    stamp: (&str, Timestamp),
 ) -> Result<()> {
-    let row = |(file, content): &(InputFile, Content)| FileRow {
-        source: application.to_owned(),
-        batch: content.batch,
-        path: file.name.to_string(),
-        bytes: content.bytes,
-        modified_at: file.modified_at,
-        hash: content.hash.to_hex().to_string(),
+    let held = |(file, content): &(InputFile, Content)| FileRow {
+        hash: Some(content.hash.to_hex().to_string()),
         read_on_byte: content.read_on.map(|place| place.byte),
         read_on_position: content.read_on.map(|place| place.position),
+        bytes: content.bytes,
+        ..row(application, content.batch, file, stamp)
+    };
+    append(lake, stamp.0, &files.iter().map(held).collect::<Vec<_>>()).await
+}
+
+/// Writes down that `batch` was planned with `files` and left them out.
+pub async fn note_left_out(
+    lake: &Lake,
+    application: &str,
+    batch: i64,
+    files: &[InputFile],
+    stamp: (&str, Timestamp),
+) -> Result<()> {
+    let rows: Vec<_> = files.iter().map(|file| row(application, batch, file, stamp)).collect();
+    append(lake, stamp.0, &rows).await
+}
+
+/// A row about `file` that does not say what it holds.
+fn row(
+    application: &str,
+    batch: i64,
+    file: &InputFile,
+    (run_id, noted_at): (&str, Timestamp),
+) -> FileRow {
+    FileRow {
+        source: application.to_owned(),
+        batch,
+        path: file.name.to_string(),
+        bytes: file.bytes,
+        modified_at: file.modified_at,
+        hash: None,
+        read_on_byte: None,
+        read_on_position: None,
         noted_at,
         run_id: run_id.to_owned(),
-    };
-    append(lake, run_id, &files.iter().map(row).collect::<Vec<_>>()).await
+    }
 }

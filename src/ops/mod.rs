@@ -19,7 +19,7 @@ mod record;
 
 pub use batches::Batches;
 pub use epochs::{Epoch, Published};
-pub use files::{Content, note_files};
+pub use files::{Content, note_files, note_left_out};
 pub use ledger::{ExpectationRow, RunRow, WriteRow};
 pub use quarantine::{Outdated, Quarantine, Rejected, quarantine_of};
 pub use record::{Record, append, read};

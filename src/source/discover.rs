@@ -9,13 +9,20 @@
 //! - One with another time or size is hashed. If it holds what landed last under its name, it is
 //!   known: it was touched or copied over. If it begins with that, it has grown and lands from
 //!   there on, as long as records can be read from there: not when they stand in an array, and of a
-//!   compressed file only from a member or frame on. Anything else under a known name is a new
-//!   content, and lands as a whole.
+//!   compressed file only from a member or frame on. Of CSV it has to end with a row and its line
+//!   break, and its first row names the fields of what is added. Anything else under a known name is
+//!   a new content, and lands as a whole.
 //! - What was rejected at the very end of a file may be the beginning of a record. It is in
 //!   quarantine, and when the file grows it is read again together with what follows.
-//! - A file of a new name that is as long as one that landed is hashed. If it holds what a file of
+//! - A file that is new by that and as long as one that landed is hashed. If it holds what a file of
 //!   another name held, and that name holds it no longer, it was renamed, and is known. If that one
 //!   is still there, it is a delivery of its own and lands: two hours may well bring the same.
+//! - A file that is new by that too and begins with what a file of another name held, and no file
+//!   holds any more, was renamed and has grown: it lands from the end of the longest of these on.
+//!   What a file held before it grew counts as held by it.
+//! - A file that is another one when it is opened than when it was found is left for the next run,
+//!   and does not count as known. One that is not compressed and has only grown meanwhile is read up
+//!   to the length that it had.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;

@@ -417,6 +417,28 @@ mod tests {
     }
 
     #[test]
+    fn a_longer_file_is_read_only_if_it_begins_with_what_was_planned() {
+        let (text, planned, stop) = ("{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n", 18, Stop::new());
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        let hash = Some(blake3::hash(&text.as_bytes()[..planned]));
+        let other = Some(blake3::hash(b"other"));
+        let (start, second) = (Place::default(), Place { byte: 9, position: 9 });
+        for (from, hash, is_read) in [
+            (start, None, true),
+            (start, hash, true),
+            (start, other, false),
+            (second, None, false),
+            (second, hash, true),
+            (second, other, false),
+        ] {
+            let input = InputFile { from, hash, ..input(&file, planned) };
+            let framer = Framer::open(input, evidence(), Arc::default(), &stop).unwrap();
+            assert_eq!(framer.is_some(), is_read, "{from:?} {hash:?}");
+        }
+    }
+
+    #[test]
     fn a_file_that_is_not_what_was_planned_is_not_read() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"{\"id\":1}\n").unwrap();

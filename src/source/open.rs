@@ -25,6 +25,7 @@ pub(super) struct Content {
     reader: Box<dyn Read + Send>,
     /// The same file, for asking how long it is now.
     file: File,
+    codec: Option<Codec>,
     /// Up to where it is to be read; None for compressed files, whose end was looked at.
     planned: Option<u64>,
     /// From where it is read.
@@ -87,8 +88,14 @@ impl Content {
         let mut head = Vec::with_capacity(ZSTD.len());
         (&mut opened).take(ZSTD.len() as u64).read_to_end(&mut head).map_err(failed)?;
         let codec = Codec::of(&head);
-        let has_only_grown = codec.is_none() && metadata.len() > file.bytes;
-        if !has_only_grown && !is_as_planned(file, &metadata) {
+        let is_longer = codec.is_none() && metadata.len() > file.bytes;
+        let is_same = match is_as_planned(file, &metadata) {
+            true => Ok(true),
+            false if is_longer => begins_as_planned(file, &opened, stop),
+            false => Ok(false),
+        };
+        stop.check()?;
+        if !is_same.map_err(failed)? {
             return Ok(None);
         }
         let digest = digest(file, &opened, codec, stop);
@@ -114,6 +121,23 @@ impl Content {
             hasher.update(buffer.get(before..).unwrap_or_default());
         }
         Ok(count)
+    }
+
+    /// How the content begins, up to `count` bytes, from wherever on it is read.
+    pub(super) fn head(&self, count: u64) -> io::Result<Vec<u8>> {
+        let mut file = &self.file;
+        // The reader has its place in common with it.
+        let at = file.stream_position()?;
+        file.seek(SeekFrom::Start(0))?;
+        let begun = Tracked { file: self.file.try_clone()?, progress: Arc::default() };
+        let begun: Box<dyn Read + Send> = match self.codec {
+            None => Box::new(begun),
+            Some(codec) => decoder(codec, begun)?,
+        };
+        let mut head = Vec::new();
+        begun.take(count).read_to_end(&mut head)?;
+        file.seek(SeekFrom::Start(at))?;
+        Ok(head)
     }
 
     /// Whether what was read ends where a writer ended: the file is not cut off, and did not
@@ -150,6 +174,15 @@ impl Content {
     /// What of the file could not be read; only the first time.
     pub(super) fn take_damage(&mut self) -> Option<Damage> {
         self.damage.take()
+    }
+}
+
+/// Whether `opened`, which is longer than `file` was, begins with what was planned. Where that is not
+/// known, it does if all of it is read: what is noted then is the hash of what was read.
+fn begins_as_planned(file: &InputFile, opened: &File, stop: &Stop) -> io::Result<bool> {
+    match file.hash {
+        Some(hash) => Ok(hasher_behind(opened, file.bytes, stop)?.finalize() == hash),
+        None => Ok(file.from.byte == 0),
     }
 }
 
@@ -199,7 +232,8 @@ impl Opened<'_> {
             None => Box::new(decoder(codec, self.tracked()?)?.take(length)),
         };
         let is_damaged = damage.is_some();
-        Ok(Content { damage, is_damaged, is_cut_off, ..self.content(reader, None) })
+        let codec = Some(codec);
+        Ok(Content { codec, damage, is_damaged, is_cut_off, ..self.content(reader, None) })
     }
 
     /// The file from the place on from which it is to be read.
@@ -212,6 +246,7 @@ impl Opened<'_> {
         Content {
             reader,
             file: self.file,
+            codec: None,
             planned,
             from: self.input.from,
             bytes: self.input.bytes,

@@ -78,15 +78,16 @@ impl Reader {
     }
 
     /// What is known of the file at its end, when records were handed out up to the position
-    /// `consumed`. What grows is read on only where each record stands for itself: rows of CSV need the
-    /// first row, records of an envelope what is around them, rows of Parquet the end of the file.
+    /// `consumed`. What grows is read on only where each record stands for itself: records of an envelope
+    /// need what is around them, rows of Parquet the end of the file. Of rows of CSV the reader knows
+    /// itself how far they go.
     ///
     /// Errors: what the storage says; `Stopped`.
     pub(super) fn ended(&self, consumed: u64, stop: &Stop) -> Result<Option<Ended>> {
         match self {
             Self::Json(framer) => Ok(framer.ended(consumed)),
             Self::Enveloped(framer) => Ok(framer.ended(consumed).map(Ended::whole)),
-            Self::Csv(reader) => Ok(reader.ended(consumed).map(Ended::whole)),
+            Self::Csv(reader) => Ok(reader.ended()),
             Self::Parquet(reader) => reader.ended(stop).map(Some),
         }
     }

@@ -10,6 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
+use crate::one_source::OneSource;
 use crate::support::{Bench, entry, session};
 
 /// One file, and what becomes of it.
@@ -250,6 +251,61 @@ fn rotated_files_land_once() {
     has_each_once(&bench, 4);
 }
 
+#[test]
+fn a_file_that_grew_before_it_was_renamed_lands_its_end() {
+    let bench = Bench::new();
+    let place = |name: &str| bench.landing().join(name);
+    let rotate = |more: u64, next: u64| {
+        append(&place("log.json"), lines(&[more]).as_bytes());
+        if place("log.1.json").exists() {
+            fs::rename(place("log.1.json"), place("log.2.json")).unwrap();
+        }
+        fs::rename(place("log.json"), place("log.1.json")).unwrap();
+        bench.land("log.json", lines(&[next]));
+    };
+    bench.land("log.json", lines(&[1]));
+    bench.run();
+    rotate(2, 3);
+    let report = bench.run();
+    let deliveries = &entry(&report, "bronze.web_sessions")["deliveries"];
+    assert_eq!((&deliveries["grown"], &deliveries["rewritten"]), (&json!(1), &json!(1)));
+    has_each_once(&bench, 3);
+    let end = "SELECT _source, _position FROM bronze.web_sessions WHERE session_id = 's-2'";
+    let position = lines(&[1]).len();
+    assert_eq!(bench.query(end), [json!({"_source": "log.1.json", "_position": position})]);
+    // The end is not landed without the beginning.
+    fs::remove_dir_all(bench.path("lake/bronze/web_sessions")).unwrap();
+    bench.run();
+    has_each_once(&bench, 3);
+    rotate(4, 5);
+    bench.run();
+    has_each_once(&bench, 5);
+    // What has grown is still there: this is a copy of it.
+    bench.land("other.json", lines(&[3]));
+    bench.run();
+    assert_eq!(bench.value("SELECT count(*) FROM bronze.web_sessions"), 6);
+}
+
+#[test]
+fn files_that_grew_and_have_other_names_by_another_path_land_their_ends() {
+    let bench = Bench::new();
+    for (name, numbers) in [("a.json", vec![1]), ("b.json", vec![1, 2]), ("c.json", vec![4])] {
+        bench.land(name, lines(&numbers));
+    }
+    bench.run();
+    fs::create_dir(bench.path("more")).unwrap();
+    let directory = "path = \"sample_data/web_sessions\"";
+    let several = "path = [\"sample_data/web_sessions\", \"more\"]";
+    bench.edit("pipelines/web_traffic.toml", directory, several);
+    // It goes on from the longer of the two that it begins with.
+    fs::remove_file(bench.landing().join("a.json")).unwrap();
+    append(&bench.landing().join("b.json"), lines(&[3]).as_bytes());
+    let report = bench.run();
+    let deliveries = &entry(&report, "bronze.web_sessions")["deliveries"];
+    assert_eq!((&deliveries["grown"], &deliveries["moved"]), (&json!(1), &json!(1)));
+    assert_eq!(bench.value("SELECT count(*) FROM bronze.web_sessions"), 5);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_link_to_the_same_content_is_no_delivery() {
@@ -318,6 +374,102 @@ fn a_record_of_several_lines_is_landed_when_its_end_has_come() {
 }
 
 #[test]
+fn a_record_over_lines_behind_one_in_a_line_is_landed_when_its_end_has_come() {
+    let bench = Bench::new();
+    let broken = session(2).to_string().replacen(',', ",\n", 3) + "\n";
+    let (head, rest) = broken.split_at(broken.match_indices('\n').nth(2).unwrap().0 + 4);
+    bench.land("a.json", lines(&[1]) + head);
+    bench.run();
+    append(&bench.landing().join("a.json"), rest.as_bytes());
+    bench.run();
+    has_each_once(&bench, 2);
+}
+
+fn plain(text: &str) -> Vec<u8> {
+    text.as_bytes().to_vec()
+}
+
+fn utf_16(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+/// A file of rows: its name, how its text is written, the text, and what is added to it. At the end the
+/// rows that land then.
+type Rows = (&'static str, fn(&str) -> Vec<u8>, &'static str, &'static str, &'static [i64]);
+
+/// Files of which the added rows alone land.
+static ROWS_ADDED: [Rows; 10] = [
+    ("plain.csv", plain, "id,name\n1,a\n2,\"b\nc\"\n", "3,d\n", &[3]),
+    ("marked.csv", plain, "\u{feff}id,name\n1,a\n", "2,b\n", &[2]),
+    ("returns.tsv", plain, "id\tname\r\n1\ta\r\n", "2\tb\r\n", &[2]),
+    ("old_returns.csv", plain, "id,name\r1,a\r", "2,b\r", &[2]),
+    ("names.csv", plain, "name,id\n", "a,1\n", &[1]),
+    ("blank.csv", plain, "\n\nid,name\n1,a\n\n", "\n2,b", &[2]),
+    ("again.csv", plain, "id,name\n1,a\n", "id,name\n2,b\n", &[2]),
+    ("broken.csv", plain, "id,name\n1,\"a\"b\n2,c\n", "3,d\n", &[3]),
+    ("member.csv.gz", gzip, "id,name\n1,a\n", "2,b\n", &[2]),
+    ("frame.csv.zst", zstd, "id,name\n1,a\n", "2,b\n", &[2]),
+];
+
+/// Files that land as a whole: what is added may change what was the last row.
+static ROWS_CHANGED: [Rows; 5] = [
+    ("unended.csv", plain, "id,name\n1,a", "b\n2,c\n", &[1, 2]),
+    ("open.csv", plain, "id,name\n1,\"a\n2,b\n", "c\"\n3,d\n", &[1, 3]),
+    ("broken_end.csv", plain, "id,name\n1,a\n2,\"b\"c\n", "3,d\n", &[1, 3]),
+    ("unnamed.csv", plain, "id,na", "me\n1,a\n", &[1]),
+    ("wide.csv", utf_16, "\u{feff}id,name\n1,a\n", "2,b\n", &[1, 2]),
+];
+
+#[test]
+fn rows_that_are_added_to_a_file_land_alone() {
+    let all = || ROWS_ADDED.iter().chain(ROWS_CHANGED.iter());
+    let source = OneSource::new("", "id BIGINT, name TEXT");
+    let landed = all()
+        .fold(source, |source, (name, write, before, ..)| source.file(name, write(before)))
+        .landed();
+    let grown = all()
+        .fold(landed, |source, (name, write, before, more, _)| {
+            source.file(name, [write(before), write(more)].concat())
+        })
+        .landed();
+    let rows = grown.rows(&["_source", "_batch", "id", "_position"]);
+    for (name, _, before, more, lands) in all() {
+        let landed: Vec<&Value> =
+            rows.iter().filter(|row| row[0] == *name && row[1] == 2).collect();
+        let ids: Vec<i64> = landed.iter().map(|row| row[2].as_i64().unwrap()).collect();
+        assert_eq!(ids, *lands, "{name}");
+        let content = [*before, *more].concat();
+        // In UTF-16 a position is one of other bytes.
+        for row in landed.iter().filter(|_| *name != "wide.csv") {
+            let position = usize::try_from(row[3].as_u64().unwrap()).unwrap();
+            let line = content[position..].lines().next().unwrap();
+            assert!(line.contains(&row[2].to_string()), "{name}: {line}");
+        }
+    }
+    // Another first row makes it another file.
+    let renamed = grown.file("plain.csv", "id,title\n1,a\n2,\"b\nc\"\n3,d\n").landed();
+    let rows = renamed.rows(&["_source", "_batch", "id"]);
+    assert_eq!(rows.iter().filter(|row| row[1] == 3).count(), 3);
+}
+
+#[test]
+fn rows_are_added_in_the_manner_that_is_declared() {
+    let cases: [(&str, &[u8], &[u8]); 4] = [
+        ("encoding = \"latin1\"", b"id,name\n1,\xe9\n", b"2,\xfc\n"),
+        ("header = false", b"1,a\n", "2,\u{fc}\n".as_bytes()),
+        ("header = [\"name\", \"id\"]", b"a,1\n", "\u{fc},2\n".as_bytes()),
+        ("delimiter = \";\"\nquote = \"'\"", b"id;name\n1;a\n", "2;'\u{fc}'\n".as_bytes()),
+    ];
+    for (options, before, more) in cases {
+        let source = OneSource::new(options, "id BIGINT, name TEXT").file("a.csv", before);
+        let grown = source.landed().file("a.csv", [before, more].concat()).landed();
+        let rows = grown.rows(&["id", "name", "_batch"]);
+        assert_eq!(rows.len(), 2, "{options}: {rows:?}");
+        assert_eq!(rows[1], json!([2, "\u{fc}", 2]), "{options}");
+    }
+}
+
+#[test]
 fn a_copy_of_a_renamed_file_is_a_delivery_of_its_own() {
     let bench = Bench::new();
     bench.land("a.json", lines(&[1]));
@@ -329,6 +481,23 @@ fn a_copy_of_a_renamed_file_is_a_delivery_of_its_own() {
     fs::copy(place("b.json"), place("c.json")).unwrap();
     bench.run();
     assert_eq!(bench.value("SELECT count(*) FROM bronze.web_sessions"), 2);
+}
+
+#[test]
+fn a_file_grows_from_what_was_found_under_its_name_last() {
+    let bench = Bench::new();
+    let place = |name: &str| bench.landing().join(name);
+    bench.land("a.json", lines(&[1]));
+    bench.run();
+    bench.land("b.json", lines(&[2]));
+    bench.run();
+    fs::remove_file(place("b.json")).unwrap();
+    fs::rename(place("a.json"), place("b.json")).unwrap();
+    bench.run();
+    append(&place("b.json"), lines(&[3]).as_bytes());
+    let report = bench.run();
+    assert_eq!(entry(&report, "bronze.web_sessions")["deliveries"]["grown"], 1);
+    has_each_once(&bench, 3);
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! One batch into Bronze: rejected records first, rows last, both with the number of the batch.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use arrow::datatypes::FieldRef;
 
 use crate::error::{Error, Kind, Result};
 use crate::lake::{Change, Snapshot, TableSpec, Written};
-use crate::ops::{Outdated, Quarantine, note_files, quarantine_of};
+use crate::ops::{Outdated, Quarantine, note_files, note_left_out, quarantine_of};
 use crate::pipeline::context::{Context, milliseconds};
 use crate::pipeline::thresholds::{Landing, filled_before};
 use crate::pipeline::view::overtaken;
@@ -14,7 +15,7 @@ use crate::pipeline::{SourceReport, Step};
 use crate::project::Source;
 use crate::source::{Feed, InputFile, Lineage, Note, feed};
 
-use super::decode::decode_all;
+use super::decode::{Landed, decode_all};
 use super::filled::Filled;
 use super::{bronze_spec, nothing_new};
 
@@ -56,22 +57,20 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     let whose = (source, batch.keys);
     let landed = decode_all(context, whose, lineage, &feed, &mut quarantine).await?;
     drop(reading);
+    check_whole(&batch, &feed)?;
     let _committing = context.progress.begin(Step::Commit { table: source.table.clone() });
     let rejected = quarantine.rejected();
-    let read = feed.files();
     let came = Landing {
         batch: batch.number,
         records: landed.written.rows + rejected,
         quarantined: rejected,
-        unfinished: landed.unfinished(&read),
+        unfinished: landed.unfinished(&feed.files()),
         example: quarantine.example().map(str::to_owned),
         filled: landed.filled.filled(),
         missing: missing(base.as_ref(), &landed.filled).await?,
     };
     commit_rejected(context, quarantine, &batch).await?;
-    let held = read.into_iter().map(|file| landed.content_of(file, batch.number));
-    let held: Vec<_> = held.collect();
-    note_files(&context.lake, batch.application, &held, context.stamp()).await?;
+    note_content(context, &batch, &landed, &feed).await?;
     let mut report = SourceReport {
         batch: Some(batch.number),
         resumed: batch.is_resumed,
@@ -93,6 +92,44 @@ pub(super) async fn land_batch(context: &Context, batch: Batch<'_>) -> Result<So
     (report.version, _) = context.lake.commit(&spec, base.as_ref(), change).await?;
     report.milliseconds = milliseconds(started);
     Ok(report)
+}
+
+/// Writes down what the files of the batch hold, before that is in Bronze, and which of them are not
+/// in it: one that comes back as it was planned would count as landed.
+async fn note_content(
+    context: &Context,
+    batch: &Batch<'_>,
+    landed: &Landed,
+    feed: &Feed,
+) -> Result<()> {
+    let (lake, application, stamp) = (&context.lake, batch.application, context.stamp());
+    let read = feed.files().into_iter();
+    let held: Vec<_> = read.map(|file| landed.content_of(file, batch.number)).collect();
+    note_files(lake, application, &held, stamp).await?;
+    let notes = feed.notes();
+    let left_out: HashSet<&str> =
+        notes.iter().filter(|note| note.is_left_out).map(|note| &*note.file).collect();
+    let files = batch.files.iter().filter(|file| left_out.contains(&*file.name));
+    let files: Vec<InputFile> = files.cloned().collect();
+    note_left_out(lake, application, batch.number, &files, stamp).await
+}
+
+/// Fails when a file is left out of a batch that an earlier run had begun. What that run noted of the
+/// file, and what it rejected of it, stands under the number of the batch: this must not be landed.
+/// When the run starts over, the batch is given up if the file is another one by then.
+///
+/// Errors: `Conflict`.
+fn check_whole(batch: &Batch<'_>, feed: &Feed) -> Result<()> {
+    let notes = feed.notes();
+    match notes.iter().find(|note| batch.is_resumed && note.is_left_out) {
+        Some(note) => {
+            Err(Error::new(Kind::Conflict, "a file of an interrupted batch has changed meanwhile")
+                .at("batch", batch.number)
+                .at("file", &note.file)
+                .hint("run again: what is left to do is found by itself"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Begins to read the files of the batch.

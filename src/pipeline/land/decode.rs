@@ -1,6 +1,6 @@
 //! Pieces into rows and rows into files, on all cores.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array as _, RecordBatch};
@@ -17,6 +17,11 @@ use crate::source::{Decoder, Feed, InputFile, Lineage, Quarantined, ReadFile};
 use super::bronze_spec;
 use super::filled::Filled;
 
+/// How many of the records that a file ended with and that were rejected are kept in mind.
+const LAST: usize = 64;
+/// How many bytes of line breaks and separators two of them may have between them: no record is so short.
+const BETWEEN: u64 = 2;
+
 /// What the decoders of a batch made of it together.
 #[derive(Default)]
 pub(super) struct Landed {
@@ -25,17 +30,54 @@ pub(super) struct Landed {
     /// Pieces that could not be cut into records, and their bytes.
     pub pieces_uncut: u64,
     pub bytes_uncut: u64,
-    /// For each file the last of what was rejected, by where it begins and ends in the content.
-    last_rejected: HashMap<Arc<str>, (u64, u64)>,
+    /// For each file the last of what was rejected.
+    last_rejected: HashMap<Arc<str>, LastRejected>,
     /// What is in the key columns.
     pub filled: Filled,
+}
+
+/// What was rejected at the end of a file: where each begins and ends in the content, and whether it
+/// begins as a record does.
+#[derive(Default)]
+struct LastRejected(BTreeMap<u64, (u64, bool)>);
+
+impl LastRejected {
+    fn add(&mut self, record: &Quarantined) {
+        let is_begun = record.bytes.trim_ascii_start().starts_with(b"{");
+        self.0.insert(record.position, (record.position + record.length, is_begun));
+        if self.0.len() > LAST {
+            self.0.pop_first();
+        }
+    }
+
+    /// Where the last of them ends.
+    fn end(&self) -> Option<u64> {
+        self.0.last_key_value().map(|(_, (end, _))| *end)
+    }
+
+    /// Where a record may begin that they end with: with the last one that begins as a record does, of
+    /// those with nothing between them; else with the last one.
+    fn start(&self) -> Option<u64> {
+        let mut next = None;
+        for (start, (end, is_begun)) in self.0.iter().rev() {
+            if next.is_some_and(|next| end + BETWEEN < next) {
+                break;
+            }
+            if *is_begun {
+                return Some(*start);
+            }
+            next = Some(*start);
+        }
+        self.0.last_key_value().map(|(start, _)| *start)
+    }
 }
 
 impl Landed {
     /// What `read` holds, which came with `batch`.
     pub(super) fn content_of(&self, mut read: ReadFile, batch: i64) -> (InputFile, Content) {
-        if let Some((start, end)) = self.last_rejected.get(&read.file.name) {
-            read.ends_with_no_record(*start, *end);
+        let rejected = self.last_rejected.get(&read.file.name);
+        if let Some((start, end)) = rejected.and_then(|last| last.start().zip(last.end())) {
+            read.ends_with_no_record(start, end);
         }
         let ReadFile { file, hash, read_on, .. } = read;
         let content = Content { batch, bytes: file.bytes, hash, read_on };
@@ -46,19 +88,15 @@ impl Landed {
     /// so it is read again when there is more.
     pub(super) fn unfinished(&self, read: &[ReadFile]) -> u64 {
         let is_unfinished = |read: &&ReadFile| {
-            let last = self.last_rejected.get(&read.file.name);
+            let last = self.last_rejected.get(&read.file.name).and_then(LastRejected::end);
             let end = read.read_on.map(|read_on| read_on.position);
-            read.file.from.byte > 0 && last.is_some_and(|(_, last)| end == Some(*last))
+            read.file.from.byte > 0 && last.is_some() && end == last
         };
         read.iter().filter(is_unfinished).count() as u64
     }
 
     fn note_rejected(&mut self, record: &Quarantined) {
-        let place = (record.position, record.position + record.length);
-        let last = self.last_rejected.entry(Arc::clone(&record.file)).or_insert(place);
-        if place.1 > last.1 {
-            *last = place;
-        }
+        self.last_rejected.entry(Arc::clone(&record.file)).or_default().add(record);
     }
 }
 

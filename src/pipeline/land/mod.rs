@@ -173,10 +173,12 @@ async fn land_new(
     (source, keys): (&Source, &[String]),
     pending: &Pending,
 ) -> Result<SourceReport> {
-    let Pending { application, batches, abandoned, files, .. } = pending;
+    let Pending { application, batches, abandoned, files, outgrown, .. } = pending;
     if let Some(newest) = abandoned.last() {
         give_up(context, source, application, *newest).await?;
     }
+    // Before the batch: what it lands of such a file is nothing without what the file begins with.
+    note_files(&context.lake, application, outgrown, context.stamp()).await?;
     let number = batches.plan(&context.lake, files, abandoned, context.stamp()).await?;
     let batch = Batch {
         source,

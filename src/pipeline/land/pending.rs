@@ -29,6 +29,8 @@ pub(in crate::pipeline) struct Pending {
     pub files: Vec<InputFile>,
     /// Files that hold what has landed under another time or name, with what they hold.
     pub seen: Vec<(InputFile, Content)>,
+    /// Those of the next batch that begin with what has landed under another name, with that.
+    pub outgrown: Vec<(InputFile, Content)>,
     /// How what was found differs from what has landed.
     pub deliveries: Deliveries,
     /// What at the source's path was left out, and why.
@@ -83,12 +85,14 @@ pub(in crate::pipeline) async fn pending(
         abandoned: Vec::new(),
         files: Vec::new(),
         seen: Vec::new(),
+        outgrown: Vec::new(),
         deliveries: Deliveries::default(),
         warnings: found.warnings,
     };
     pending.sort_out(landed, given_up)?;
-    let Sorted { files, seen, deliveries } = sort(&pending.batches, found.files, &context.stop)?;
-    Ok(Pending { files, seen, deliveries, ..pending })
+    let sorted = sort(&pending.batches, found.files, &context.stop)?;
+    let Sorted { files, seen, outgrown, deliveries } = sorted;
+    Ok(Pending { files, seen, outgrown, deliveries, ..pending })
 }
 
 impl Pending {

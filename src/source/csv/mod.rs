@@ -3,17 +3,20 @@
 //! A row is broken when something follows the closing quote of a field, or when a quote is never
 //! closed. How far a broken row goes cannot be told, so the next one is looked for: the first line
 //! that has as many fields as the file has names. What is before it goes to quarantine.
+//!
+//! A file that has grown is read on behind its last row, in the manner that its beginning tells, if
+//! that row had ended with a line break and nothing but the end of the file told where a row ends.
 
 mod encoding;
+mod reading;
 mod rows;
 mod table;
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use encoding_rs::Encoding;
 
 use crate::error::{Error, Result};
@@ -23,18 +26,13 @@ use crate::runtime::Stop;
 use super::around::More;
 use super::frame::{HEAD, LARGEST, PIECE};
 use super::open::{Content, Damage, Ended};
-use super::{InputFile, Piece, Placed, Records};
+use super::{InputFile, Piece, Records};
 
 use encoding::TextEncoding;
-use rows::{Dialect, Row};
+use reading::{Cut, Reading};
+use rows::Dialect;
 
 pub use table::CsvTable;
-
-/// How long a row may be before the next one is looked for within it.
-const LONG: usize = 4 << 20;
-const NOT_CLOSED: &str = "not CSV: a quote is opened and not closed before the next row";
-const NOT_ENDED: &str = "not CSV: something follows the closing quote of a field";
-const NO_NAMES: &str = "the first row, which has to name the fields, is not of the file's encoding";
 
 /// Reads one file from front to back.
 pub(super) struct CsvReader {
@@ -56,31 +54,11 @@ pub(super) struct CsvReader {
     ended: bool,
 }
 
-/// How the rows of the file are read.
-struct Reading {
-    dialect: Dialect,
-    encoding: TextEncoding,
-    /// None before the row that names the fields.
-    table: Option<Arc<CsvTable>>,
-    /// How many fields a row has.
-    fields: usize,
-}
-
 /// A line of which only the beginning is kept.
 struct TooLarge {
     start: u64,
     head: Vec<u8>,
     length: u64,
-}
-
-/// What was cut off the front of a text.
-#[derive(Default)]
-struct Cut {
-    rows: Vec<Placed>,
-    /// How far the text was cut.
-    end: usize,
-    /// A place of the text, and where that is in the content.
-    place: (usize, u64),
 }
 
 impl CsvReader {
@@ -96,25 +74,55 @@ impl CsvReader {
         let mut options = options.clone();
         let usual = if kind == FormatKind::Tsv { b'\t' } else { b',' };
         options.delimiter = options.delimiter.or(Some(usual));
-        Ok(Some(Self {
+        let mut reader = Self {
+            start: file.from.position,
             file,
             content,
             columns: Arc::clone(columns),
             options,
             carry: Vec::new(),
             buffer: Vec::new(),
-            start: 0,
             reading: None,
             ready: VecDeque::new(),
             too_large: None,
             largest: LARGEST,
             ended: false,
-        }))
+        };
+        if reader.start > 0 {
+            reader.go_on()?;
+        }
+        Ok(Some(reader))
     }
 
-    /// What is known of the file at its end, when rows were handed out up to `consumed`.
-    pub(super) fn ended(&self, consumed: u64) -> Option<Ended> {
-        self.content.ended(consumed)
+    /// What is known of the file at its end.
+    pub(super) fn ended(&self) -> Option<Ended> {
+        let ended = self.content.ended(self.start)?;
+        let is_at_end = ended.read_on.is_some_and(|read_on| read_on.position == self.start);
+        let reading = self.reading.as_ref().filter(|_| is_at_end);
+        Some(if reading.is_some_and(Reading::may_go_on) { ended } else { ended.whole() })
+    }
+
+    /// Learns from the beginning of the file, of which a part has landed, how its rows are read.
+    fn go_on(&mut self) -> Result<()> {
+        let failed = |e| Error::io("cannot read a file of the source", &self.file.path, e);
+        let mut length = self.start.min(PIECE as u64);
+        let mut reading = loop {
+            let head = self.content.head(length).map_err(failed)?;
+            let (encoding, mark) = Encoding::for_bom(&head).unwrap_or((self.options.encoding, 0));
+            let text = head.get(mark..).unwrap_or_default();
+            let mut reading = self.begin(TextEncoding::of(encoding), text);
+            let mut cut = Cut::default();
+            while reading.table.is_none()
+                && reading.next(text, More::Follows, &self.columns, &mut cut)
+            {}
+            if reading.table.is_some() || length == self.start {
+                break reading;
+            }
+            length = self.start.min(length.saturating_mul(2));
+        };
+        reading.without_names();
+        self.reading = Some(reading);
+        Ok(())
     }
 
     /// The next piece, or None at the end of the file.
@@ -158,15 +166,15 @@ impl CsvReader {
         let taken = encoding.take(&self.carry, self.ended, &mut self.buffer);
         self.carry.drain(..taken);
         if self.reading.is_none() {
-            self.reading = Some(self.begin(encoding));
+            self.reading = Some(self.begin(encoding, &self.buffer));
         }
         Ok(())
     }
 
-    /// How the file is read whose first text is in the buffer.
-    fn begin(&self, encoding: TextEncoding) -> Reading {
+    /// How the file is read that begins with `text`.
+    fn begin(&self, encoding: TextEncoding, text: &[u8]) -> Reading {
         let delimiter = self.options.delimiter.unwrap_or(b',');
-        let dialect = Dialect::of(delimiter, self.options.quote, &self.buffer);
+        let dialect = Dialect::of(delimiter, self.options.quote, text);
         let declared: Vec<&str> =
             self.columns.fields().iter().map(|column| column.name().as_str()).collect();
         let names = match &self.options.header {
@@ -176,7 +184,8 @@ impl CsvReader {
         };
         let fields = names.as_ref().map_or(0, Vec::len);
         let table = names.map(|names| CsvTable::new((dialect, encoding), &names, &self.columns));
-        Reading { dialect, encoding, table: table.map(Arc::new), fields }
+        let table = table.map(Arc::new);
+        Reading { dialect, encoding, table, fields, is_settled: false, is_guessed: false }
     }
 
     /// Cuts what can be cut of the buffer, and makes a piece of it.
@@ -206,6 +215,7 @@ impl CsvReader {
             if is_line || self.ended {
                 self.end_too_large();
             }
+            reading.is_settled = false;
             reading.without_names();
         }
     }
@@ -244,10 +254,10 @@ impl CsvReader {
 
     /// What is said at the end of a file that could not be read to its end.
     fn last_words(&mut self) -> Option<Piece> {
+        let Damage { reason, bytes, length } = self.content.take_damage()?;
         let encoding = self.reading.as_ref().map_or(TextEncoding::Utf8, |one| one.encoding);
         let start = self.start;
         let text = self.take_front(self.buffer.len(), encoding);
-        let Damage { reason, bytes, length } = self.content.take_damage()?;
         // What was read and is no whole row tells more than the bytes of the file.
         let is_cut_off = bytes.is_empty() || !text.trim_ascii().is_empty();
         let rest = encoding.original(&text);
@@ -269,118 +279,5 @@ impl CsvReader {
         let front = std::mem::replace(&mut self.buffer, rest);
         self.start += encoding.original_length(&front);
         front
-    }
-}
-
-impl Reading {
-    /// Cuts the next row off `text`; `false` when there is none that is whole.
-    fn next(&mut self, text: &[u8], more: More, columns: &Schema, cut: &mut Cut) -> bool {
-        let start = cut.end;
-        if start >= text.len() {
-            return false;
-        }
-        match self.dialect.row(text, start, more) {
-            // An empty line.
-            Row::Whole { end, next, .. } if end == start => cut.end = next,
-            Row::Whole { end, next, fields } => {
-                match self.swallowed(text, start..end, fields, next) {
-                    Some(resumed) => self.broken(text, start..resumed, cut),
-                    None => {
-                        self.whole(text, start..end, fields, columns, cut);
-                        cut.end = next;
-                    }
-                }
-            }
-            Row::Broken => {
-                let is_long = text.len() - start >= LONG;
-                let more = if is_long { More::Ended } else { more };
-                match self.dialect.resume(text, start, self.fields, more) {
-                    Some(resumed) => self.broken(text, start..resumed, cut),
-                    None => return false,
-                }
-            }
-            Row::Open => {
-                let is_long = text.len() - start >= LONG && self.fields > 1;
-                if more == More::Follows && !is_long {
-                    return false;
-                }
-                match self.dialect.resume(text, start, self.fields, more) {
-                    Some(resumed) => self.broken(text, start..resumed, cut),
-                    None => return false,
-                }
-            }
-        }
-        true
-    }
-
-    /// Where the next row begins within `row`, which has another number of fields than there are
-    /// names and goes over several lines: when one of these is a row, a quote was not closed.
-    fn swallowed(
-        &self,
-        text: &[u8],
-        row: Range<usize>,
-        fields: usize,
-        next: usize,
-    ) -> Option<usize> {
-        let lines = text.get(row.clone())?;
-        if self.table.is_none() || fields == self.fields {
-            return None;
-        }
-        memchr::memchr(self.dialect.newline, lines)?;
-        self.dialect.resume(text.get(..next)?, row.start, self.fields, More::Follows)
-    }
-
-    /// Takes a row: the first one names the fields if nothing else does.
-    fn whole(
-        &mut self,
-        text: &[u8],
-        row: Range<usize>,
-        fields: usize,
-        columns: &Schema,
-        cut: &mut Cut,
-    ) {
-        if self.table.is_some() {
-            self.add(text, row, None, cut);
-            return;
-        }
-        let header = text.get(row.clone()).unwrap_or_default();
-        match CsvTable::of_header((self.dialect, self.encoding), header, columns) {
-            Some(table) => {
-                self.fields = fields;
-                self.table = Some(Arc::new(table));
-            }
-            None => {
-                self.add(text, row, Some(NO_NAMES), cut);
-                self.without_names();
-            }
-        }
-    }
-
-    /// Takes a broken stretch. When the fields have no names yet they stay without.
-    fn broken(&mut self, text: &[u8], range: Range<usize>, cut: &mut Cut) {
-        let end = self.dialect.without_break(text, range.clone());
-        let stretch = text.get(range.start..end).unwrap_or_default();
-        let line = stretch.split(|byte| *byte == self.dialect.newline).next().unwrap_or_default();
-        let reason = match self.dialect.row(line, 0, More::Ended) {
-            Row::Broken => NOT_ENDED,
-            Row::Open | Row::Whole { .. } => NOT_CLOSED,
-        };
-        self.add(text, range.start..end, Some(reason), cut);
-        self.without_names();
-        cut.end = range.end;
-    }
-
-    /// Says that what had to name the fields did not.
-    fn without_names(&mut self) {
-        let nameless = || Arc::new(CsvTable::nameless((self.dialect, self.encoding)));
-        self.table.get_or_insert_with(nameless);
-    }
-
-    fn add(&self, text: &[u8], range: Range<usize>, broken: Option<&'static str>, cut: &mut Cut) {
-        let (before, position) = cut.place;
-        let between = text.get(before..range.start).unwrap_or_default();
-        let position = position + self.encoding.original_length(between);
-        cut.place = (range.start, position);
-        cut.rows.push(Placed { range, position, broken });
     }
 }

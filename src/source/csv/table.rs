@@ -74,6 +74,11 @@ impl CsvTable {
         Self { dialect, encoding, header: None, fields: None }
     }
 
+    /// Whether the names of the fields are known.
+    pub(super) fn has_names(&self) -> bool {
+        self.fields.is_some()
+    }
+
     /// The names of the fields.
     pub fn names(&self) -> Vec<String> {
         let fields = self.fields.iter().flatten();
