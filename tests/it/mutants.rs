@@ -247,7 +247,11 @@ impl Content {
         if is_cut && with.is_empty() && self.owners.get(range.end).is_some_and(Option::is_none) {
             self.touched.extend(self.owners[range.end..].iter().flatten().next());
         }
-        // A bracket too many behind the end of an array looks like one behind its last record.
+        // Behind the last record a bracket too many looks like one whose other half is gone.
+        let opens = self.bytes[range.clone()].contains(&b'[') && range.start < 8;
+        if opens {
+            self.touched.extend(self.owners.iter().flatten().last());
+        }
         if with.contains(&b']') && self.owners[range.end..].iter().flatten().next().is_none() {
             self.touched.extend(self.owners[..range.start].iter().flatten().last());
         }

@@ -43,7 +43,11 @@ impl Cutter {
             Some(b']') if self.array == Array::Open => match closes_array(text, at, more) {
                 Verdict::Later => return Verdict::Later,
                 Verdict::Yes => true,
-                Verdict::No => is_stray(text, at) || self.may_be_followed(text, true, at > end),
+                Verdict::No => {
+                    is_stray(text, at)
+                        || ends_line(text, range, at)
+                        || self.may_be_followed(text, true, at > end)
+                }
             },
             Some(0xef) => true,
             // The bracket of an array of which the beginning is gone.
@@ -134,4 +138,10 @@ impl Cutter {
 /// Whether a line ends in `gap`.
 fn is_on_own_line(text: &[u8], gap: Range<usize>) -> bool {
     text.get(gap).is_some_and(|gap| gap.contains(&b'\n'))
+}
+
+/// Whether the object at `range` stands on one line, which ends before `at`.
+fn ends_line(text: &[u8], range: &Range<usize>, at: usize) -> bool {
+    let is_on_one = text.get(range.clone()).is_some_and(|object| !object.contains(&b'\n'));
+    is_on_one && is_on_own_line(text, range.end..at)
 }
